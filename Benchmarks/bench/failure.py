@@ -1,0 +1,5 @@
+"""What ends a run with a sentence instead of a traceback."""
+
+
+class Failure(Exception):
+    pass

@@ -1,0 +1,94 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The layers of docs/architecture.md, bottom first. Imports point down only; scripts/test builds with
+// --explicit-target-dependency-import-check error, which is what enforces it.
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatWarning("StrictMemorySafety", as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+    name: "swift-aio",
+    products: [
+        .library(name: "AIO", targets: ["AIO"]),
+        .executable(name: "event-echo", targets: ["event-echo"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    ],
+    targets: [
+        // 0  what C declares and Swift's Glibc module leaves out
+        .target(name: "CAIOLinux"),
+        .systemLibrary(name: "CLibAIO", providers: [.apt(["libaio-dev"])]),
+
+        // 1  memory, and the kernel with types
+        .target(
+            name: "AIOBytes",
+            dependencies: [.product(name: "DequeModule", package: "swift-collections")],
+            swiftSettings: strict),
+        .target(
+            name: "AIOKernel",
+            dependencies: [
+                "CAIOLinux", "CLibAIO", "AIOBytes",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+
+        // 2  the pthreads that do the I/O
+        .target(
+            name: "AIOWorkers",
+            dependencies: [
+                "AIOBytes", "AIOKernel",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+
+        // 3  what people import
+        .target(
+            name: "AIO",
+            dependencies: ["AIOBytes", "AIOKernel", "AIOWorkers"],
+            swiftSettings: strict),
+
+        // programs to run and to copy from
+        .executableTarget(
+            name: "event-echo",
+            dependencies: ["AIO", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Playground/event-echo",
+            swiftSettings: strict),
+
+        .executableTarget(
+            name: "hello-events", dependencies: ["AIO"], path: "Playground/hello-events",
+            swiftSettings: strict),
+
+        .testTarget(
+            name: "AIOBytesTests", dependencies: ["AIOBytes"], swiftSettings: strict),
+        .testTarget(
+            name: "AIOKernelTests",
+            dependencies: [
+                "AIOKernel", "AIOBytes", .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "AIOWorkersTests",
+            dependencies: [
+                "AIOWorkers", "AIOKernel", "AIOBytes",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "AIOTests",
+            dependencies: [
+                "AIO", "AIOWorkers", "AIOKernel", "AIOBytes",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,86 @@
+// The proactor: workers, their threads, and the event stream, started and ended as one. Where a program
+// begins.
+
+public import AIOKernel
+public import AIOWorkers
+
+/// A set of I/O workers and the stream of what they complete.
+///
+/// ```swift
+/// let aio = try Proactor()
+/// try await aio.events.listen(on: "127.0.0.1:7007")
+/// for await event in aio.events { … }
+/// ```
+///
+/// End it with `shutdown()`, or use `withProactor`, which does. A proactor that is simply let go of cuts its
+/// connections and ends its threads in the background.
+public final class Proactor: Sendable {
+    public typealias Configuration = EngineConfiguration
+
+    let engine: Engine
+    /// What has been completed, and the calls that ask for more.
+    public let events: Events
+
+    /// Starts the workers.
+    /// - Throws: `.invalidArgument` for a configuration that makes no sense; `.descriptorLimit`,
+    ///   `.outOfMemory` or `.limitReached` if the machine has no room for the workers' descriptors or
+    ///   threads. Nothing is left behind.
+    public convenience init(_ configuration: Configuration = Configuration()) throws(AIOError) {
+        let kernel = LinuxKernel()
+        try self.init(configuration, kernel: kernel, host: PthreadHost())
+    }
+
+    package init(_ configuration: Configuration, kernel: any Kernel, host: any Host) throws(AIOError) {
+        engine = try Engine(configuration: configuration, kernel: kernel, host: host)
+        events = Events(source: EventSource(accounts: engine.accounts), engine: engine)
+        engine.accounts.owner = self
+    }
+
+    deinit {
+        guard engine.isRunning else { return }
+        let engine = engine
+        Task.detached { await Self.end(engine, gracefully: false) }
+    }
+
+    /// Ends everything: stops listening (what the kernel had queued is accepted), closes all connections
+    /// gracefully, cuts those that have not ended after `Configuration.shutdownTimeout`, and ends the
+    /// threads.
+    ///
+    /// Returns when no thread, descriptor or timer of the proactor is left. `events` hands out what is left
+    /// and then ends; nobody needs to iterate it for the shutdown to finish. Cancelling the task skips the
+    /// graceful part. May be called more than once and from several tasks; all of them wait for the same end.
+    public func shutdown() async {
+        await Self.end(engine, gracefully: true)
+        events.source.finish()
+    }
+
+    private static func end(_ engine: Engine, gracefully: Bool) async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                engine.end(gracefully: gracefully && !Task.isCancelled) { continuation.resume() }
+            }
+        } onCancel: {
+            engine.end(gracefully: false) {}
+        }
+        engine.joinThreads()
+    }
+}
+
+/// Runs `body` with a proactor and shuts it down afterwards, however `body` ends.
+///
+/// - Throws: what starting the proactor or `body` throws.
+public func withProactor<Result>(
+    _ configuration: Proactor.Configuration = Proactor.Configuration(),
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (Proactor) async throws -> Result
+) async throws -> Result {
+    let aio = try Proactor(configuration)
+    do {
+        let result = try await body(aio)
+        await aio.shutdown()
+        return result
+    } catch {
+        await aio.shutdown()
+        throw error
+    }
+}

@@ -1,0 +1,50 @@
+// The real host: bodies run on pthreads of their own, blocking work on the pools of its lanes. The engine
+// starts its workers here; names are looked up on a lane.
+
+internal import CAIOLinux
+
+/// Threads of the operating system.
+///
+/// A worker's thread is known by a thread-local tag, the identity of its body, and not by `pthread_self()`,
+/// which optimised code may read once and keep over an `await`. The thread holds its body for as long as the
+/// tag stands, so no other body can have the same identity meanwhile.
+package final class PthreadHost: Host {
+    private let names: OffloadPool
+
+    package init() { names = OffloadPool(name: "aio-names") }
+
+    package func startThread(
+        named name: String, _ body: any ThreadBody
+    ) throws(AIOError) -> any HostThread {
+        try PthreadThread(named: name) {
+            caio_set_thread_tag(Self.tag(of: body))
+            // `.wait` needs nothing here: the next step itself blocks, in epoll_wait(2).
+            while body.step() != .finished {}
+            caio_set_thread_tag(0)
+        }
+    }
+
+    package func isCurrent(_ body: any ThreadBody) -> Bool { caio_thread_tag() == Self.tag(of: body) }
+
+    private static func tag(of body: any ThreadBody) -> UInt64 {
+        UInt64(UInt(bitPattern: ObjectIdentifier(body)))
+    }
+
+    package func offload(_ lane: OffloadLane, _ work: @escaping @Sendable () -> Void) throws(AIOError) {
+        try pool(lane).run(work)
+    }
+
+    package func watchSignals(
+        _ signals: [ProcessSignal], _ handler: @escaping @Sendable (ProcessSignal) -> Void
+    ) throws(AIOError) -> any SignalWatch {
+        try SignalPipe(signals, handler)
+    }
+
+    package func shutDown() { names.shutDown() }
+
+    private func pool(_ lane: OffloadLane) -> OffloadPool {
+        switch lane {
+        case .names: names
+        }
+    }
+}

@@ -1,0 +1,73 @@
+// What epoll says, in our words: the interest a descriptor is registered with, the readiness that comes back,
+// and the reused buffer that carries a batch of it from `Kernel.wait` to the worker's pass.
+
+/// What a registration asks to be told. All registrations of sockets are edge-triggered (epoll(7)).
+package struct Interest: OptionSet, Sendable {
+    package let rawValue: UInt32
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    package static let readable = Interest(rawValue: 0x001)  // EPOLLIN
+    package static let writable = Interest(rawValue: 0x004)  // EPOLLOUT
+    package static let peerHangUp = Interest(rawValue: 0x2000)  // EPOLLRDHUP
+    package static let edgeTriggered = Interest(rawValue: 1 << 31)  // EPOLLET
+}
+
+/// What became possible on a descriptor. A hint: the read or write that follows decides.
+package struct Readiness: OptionSet, Sendable {
+    package let rawValue: UInt32
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    package static let readable = Readiness(rawValue: 0x001)  // EPOLLIN
+    package static let writable = Readiness(rawValue: 0x004)  // EPOLLOUT
+    package static let error = Readiness(rawValue: 0x008)  // EPOLLERR
+    package static let hangUp = Readiness(rawValue: 0x010)  // EPOLLHUP
+    package static let peerHangUp = Readiness(rawValue: 0x2000)  // EPOLLRDHUP
+
+    /// The peer or the kernel ended something: read until the end, whatever a short read suggests.
+    package static let ending: Readiness = [.error, .hangUp, .peerHangUp]
+}
+
+/// Up to `capacity` pairs of token and readiness, filled by `Kernel.wait` and read by one worker.
+package final class ReadinessBatch {
+    package let capacity: Int
+    package private(set) var count = 0
+    private var tokens: [UInt64]
+    private var masks: [UInt32]
+
+    package init(capacity: Int) {
+        self.capacity = capacity
+        tokens = Array(repeating: 0, count: capacity)
+        masks = Array(repeating: 0, count: capacity)
+    }
+
+    package func token(at index: Int) -> UInt64 { tokens[index] }
+    package func readiness(at index: Int) -> Readiness { Readiness(rawValue: masks[index]) }
+
+    /// Calls `body` with each pair that is there now. The batch may be filled again meanwhile.
+    package func forEach(_ body: (UInt64, Readiness) -> Void) {
+        let (tokens, masks) = (tokens, masks)
+        for index in 0..<count { body(tokens[index], Readiness(rawValue: masks[index])) }
+    }
+
+    package func removeAll() { count = 0 }
+
+    /// Adds one pair; false if the batch is full.
+    package func append(token: UInt64, readiness: Readiness) -> Bool {
+        guard count < capacity else { return false }
+        tokens[count] = token
+        masks[count] = readiness.rawValue
+        count += 1
+        return true
+    }
+
+    /// Lets a kernel fill both columns at once; `body` returns how many pairs it wrote, or `-errno`.
+    package func fill(
+        _ body: (inout MutableSpan<UInt64>, inout MutableSpan<UInt32>) -> Int
+    ) -> CallResult {
+        var tokenSpan = tokens.mutableSpan
+        var maskSpan = masks.mutableSpan
+        let filled = body(&tokenSpan, &maskSpan)
+        count = max(filled, 0)
+        return CallResult(rawValue: filled)
+    }
+}

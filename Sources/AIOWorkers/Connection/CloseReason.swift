@@ -1,0 +1,31 @@
+// Why a connection ended: what the last event of each connection carries.
+
+public import AIOKernel
+
+/// Why a connection closed. Each connection reports exactly one reason, in its last event.
+///
+/// Cases may be added: keep an `@unknown default` when switching over it from another package.
+#if hasAttribute(nonexhaustive)
+    @nonexhaustive
+#endif
+public enum CloseReason: Sendable, Hashable {
+    /// This side closed it with `close()`, or ended its writing first and then the peer did too.
+    case local
+    /// The peer ended its side first.
+    case peer
+    /// This side cut it with `abort()`.
+    case aborted
+    /// The peer reset it: what was on its way, either way, may be lost.
+    case reset
+    /// Nothing was received or sent for the idle timeout.
+    case idle
+    /// The peer did not read, and what waited for it reached the cap of the outbound queue.
+    case slowConsumer
+    /// Connecting failed, by the error of the last address that was tried, or by `.timedOut`.
+    case connectFailed(AIOError)
+    /// Reading or writing failed with something other than a reset; or, with `.timedOut`, a `close()` could
+    /// not send all that was queued within `ConnectionLimits.lingerTimeout`.
+    case failed(AIOError)
+    /// The proactor was shut down.
+    case shutDown
+}

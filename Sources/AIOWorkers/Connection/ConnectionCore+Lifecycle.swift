@@ -1,0 +1,178 @@
+// From requests, deadlines and the machine's actions to what happens to the descriptor: taking a connection
+// in, carrying out what the program asked for, ending it. All on the worker.
+
+import AIOBytes
+import AIOKernel
+import Synchronization
+import SystemPackage
+
+extension ConnectionCore {
+    /// Carries out what the program left since the last time.
+    func carryOutRequests(on worker: Worker) {
+        lock.lock()
+        let staged = shared.staged.take()
+        let requests = shared.requests
+        shared.requests = []
+        shared.isSubmitted = false
+        lock.unlock()
+        if requests.contains(.adopt) { adopt(on: worker) }
+        queue(staged, on: worker)
+        if !requests.isEmpty { carryOut(requests, on: worker) }
+    }
+
+    private func carryOut(_ requests: ConnectionRequests, on worker: Worker) {
+        lock.lock()
+        let reason = shared.requestedReason
+        // Only with its request: an answer that has come since `requests` were taken belongs to the next
+        // round.
+        let dialResult = requests.contains(.dial) ? shared.dialResult.take() : nil
+        lock.unlock()
+        if requests.contains(.dial), let dialResult { beginDialling(dialResult, on: worker) }
+        // First: an abort is not to be made an orderly end by a close of the same moment.
+        if requests.contains(.abort) { apply(io.machine.abortRequested(reason), on: worker) }
+        if requests.contains(.finish) {
+            apply(io.machine.finishRequested(queueIsEmpty: io.outbound.isEmpty), on: worker)
+        }
+        if requests.contains(.close) {
+            apply(io.machine.closeRequested(reason, queueIsEmpty: io.outbound.isEmpty), on: worker)
+        }
+        if requests.contains(.resumeReading) { resumeReading(on: worker) }
+    }
+
+    private func queue(_ staged: consuming ByteQueue, on worker: Worker) {
+        guard !staged.isEmpty else { return }
+        guard io.machine.takesOutput else {
+            _ = unsent.wrappingSubtract(staged.byteCount, ordering: .relaxed)
+            return
+        }
+        io.outbound.append(contentsOf: staged)
+        worker.needsWriting(self)
+    }
+
+    // MARK: Taking in
+
+    /// Puts the connection into the worker's care: from now until it is closed the worker holds it.
+    func adopt(on worker: Worker) {
+        io.lastActivity = worker.now
+        if isAccepted { signal(.opened, on: worker) }
+        worker.takeIn(self)
+        // A worker that is ending at once has closed it already.
+        if io.machine.isClosed { return }
+        if isAccepted {
+            do {
+                let endpoint = lock.withLock { shared.peerEndpoint }
+                try register(on: worker, endpoint: endpoint)
+            } catch {
+                apply(io.machine.failed(error), on: worker)
+                return
+            }
+            // A worker that is ending gracefully has armed the linger deadline.
+            guard !io.machine.isEnding else { return }
+            worker.setTimer(of: self, at: worker.now.advanced(by: limits.idleTimeout))
+        } else {
+            let deadline = worker.now.advanced(by: limits.connectTimeout)
+            io.dial = Dial(deadline: deadline)
+            worker.setTimer(of: self, at: deadline)
+        }
+    }
+
+    /// Into the epoll set, once.
+    func register(on worker: Worker, endpoint: Endpoint) throws(AIOError) {
+        io.armsForWritingOnDemand = !endpoint.isIP
+        // While connecting, writable is how the kernel says that it is done.
+        io.isArmedForWriting = endpoint.isIP || io.machine.isConnecting
+        let interest = io.isArmedForWriting ? Self.interest.union(.writable) : Self.interest
+        try worker.kernel.add(io.descriptor!, to: worker.epoll!, interest: interest, token: io.token)
+    }
+
+    // MARK: The machine's wishes
+
+    func apply(_ action: ConnectionMachine.Action, on worker: Worker) {
+        switch action {
+        case .none, .deliver, .discard:
+            break
+        case .open:
+            worker.counters.connected.increment()
+            io.lastActivity = worker.now
+            signal(.opened, on: worker)
+            worker.setTimer(of: self, at: worker.now.advanced(by: limits.idleTimeout))
+            worker.needsWriting(self)
+        case .deliverEnd:
+            signal(.peerEnded, on: worker)
+        case .finishWriting:
+            finishWriting(on: worker)
+        case .flush:
+            beginEnding(on: worker)
+        case .linger:
+            finishWriting(on: worker)
+            // It may have failed, and with it the connection.
+            if !io.machine.isClosed { beginEnding(on: worker) }
+        case .close(let reason, let reset):
+            close(reason, reset: reset, on: worker)
+        }
+    }
+
+    private func finishWriting(on worker: Worker) {
+        let result = worker.kernel.finishWriting(io.descriptor!)
+        // ENOTCONN: the peer has reset it; reading will say so.
+        if let errno = result.errno, errno != .socketNotConnected {
+            apply(io.machine.failed(AIOError(errno: errno, call: "shutdown")), on: worker)
+        }
+    }
+
+    /// The window no longer applies (what comes is thrown away), the linger deadline does.
+    private func beginEnding(on worker: Worker) {
+        io.endingSince = worker.now
+        worker.setTimer(of: self, at: worker.now.advanced(by: limits.lingerTimeout))
+        resumeReading(on: worker)
+    }
+
+    func timerFired(on worker: Worker) {
+        io.timer = nil
+        guard !io.machine.isClosed else { return }
+        if io.machine.isConnecting {
+            dialDeadlineReached(on: worker)
+        } else {
+            let isEnding = io.machine.isEnding
+            let due =
+                isEnding
+                ? io.endingSince.advanced(by: limits.lingerTimeout)
+                : io.lastActivity.advanced(by: limits.idleTimeout)
+            let free = limits.outboundByteCountMax - unsent.load(ordering: .relaxed)
+            if io.hold.relieve(now: worker.now, freeByteCount: free) { resumeReading(on: worker) }
+            if worker.now < due {
+                // Lazily re-armed: activity only notes the time, and the timer finds out when it fires.
+                worker.setTimer(of: self, at: min(due, io.hold.nextRelief ?? due))
+            } else {
+                let action =
+                    isEnding ? io.machine.lingerDeadlinePassed() : io.machine.idleDeadlinePassed()
+                apply(action, on: worker)
+            }
+        }
+    }
+
+    func end(on worker: Worker, gracefully: Bool) {
+        lock.withLock { shared.isWriteEnded = true }
+        let action =
+            gracefully
+            ? io.machine.closeRequested(.shutDown, queueIsEmpty: io.outbound.isEmpty)
+            : io.machine.abortRequested(.shutDown)
+        apply(action, on: worker)
+    }
+
+    private func close(_ reason: CloseReason, reset: Bool, on worker: Worker) {
+        if io.hasDescriptor {
+            if reset { worker.kernel.resetOnClose(io.descriptor!) }
+            worker.forgetDescriptor(of: self)
+        }
+        worker.letGo(of: self)
+        io.outbound.removeAll()
+        lock.lock()
+        shared.staged.removeAll()
+        shared.isWriteEnded = true
+        shared.closeReason = reason
+        shared.waitingSignals.insert(.closed)
+        unsent.store(0, ordering: .relaxed)
+        signalAndUnlock(on: worker)
+    }
+}

@@ -1,0 +1,99 @@
+// From the outbound queue to the kernel: gathered writes, within a budget, only ever by the worker. Called by
+// the worker's output stage for connections that have something to write.
+
+import AIOBytes
+import AIOKernel
+import Synchronization
+
+extension ConnectionCore {
+    /// Writes what is queued until it is gone, the kernel takes no more, or the pass's budget is spent.
+    func writeQueued(on worker: Worker) {
+        var budget = worker.configuration.writeBudgetByteCount
+        while io.machine.canWrite, !io.isWriteBlocked, !io.outbound.isEmpty {
+            guard budget > 0 else {
+                worker.needsWriting(self)
+                return
+            }
+            guard let written = writeOnce(on: worker) else { return }
+            budget -= written
+        }
+        guard io.outbound.isEmpty, io.machine.canWrite else { return }
+        disarmWritingIfOnDemand(on: worker)
+        apply(io.machine.flushed(), on: worker)
+    }
+
+    /// One sendmsg(2). nil if the connection failed.
+    private func writeOnce(on worker: Worker) -> Int? {
+        let (result, offered) = io.outbound.count == 1 ? sendOnlyPart(on: worker) : sendBatch(on: worker)
+        worker.counters.sends.increment()
+        if result.isSuccess {
+            if result.count < offered { waitUntilWritable(on: worker) }
+            wrote(result.count, on: worker)
+            return result.count
+        }
+        if result.wouldBlock {
+            waitUntilWritable(on: worker)
+        } else if !result.wasInterrupted {
+            apply(io.machine.failed(AIOError(errno: result.errno!, call: "sendmsg")), on: worker)
+            return nil
+        }
+        return 0
+    }
+
+    private func sendOnlyPart(on worker: Worker) -> (CallResult, offered: Int) {
+        let part = io.outbound.first!
+        return (worker.kernel.send(part, to: io.descriptor!), part.count)
+    }
+
+    private func sendBatch(on worker: Worker) -> (CallResult, offered: Int) {
+        let batch = worker.writeBatch
+        io.outbound.forEachPrefix(upTo: WriteBatch.partsMax) { batch.append($0) }
+        defer { batch.removeAll() }
+        return (worker.kernel.send(batch, to: io.descriptor!), batch.byteCount)
+    }
+
+    private func wrote(_ byteCount: Int, on worker: Worker) {
+        guard byteCount > 0 else { return }
+        io.outbound.dropFirst(byteCount: byteCount)
+        worker.counters.bytesSent.add(byteCount)
+        io.lastActivity = worker.now
+        if io.hold.queueMoved(by: byteCount) { resumeReading(on: worker) }
+        if io.machine.isEnding { io.endingSince = worker.now }
+        let left = unsent.wrappingSubtract(byteCount, ordering: .relaxed).newValue
+        if left <= limits.lowWaterMark { fellBelowLowMark(on: worker) }
+    }
+
+    private func fellBelowLowMark(on worker: Worker) {
+        if io.hold.queueFell() { resumeReading(on: worker) }
+        guard owesDrained.load(ordering: .relaxed) else { return }
+        lock.lock()
+        // Again under the lock: a send may have come in between, and its own bytes will bring us back here.
+        guard unsent.load(ordering: .relaxed) <= limits.lowWaterMark, !isSilenced.load(ordering: .relaxed)
+        else {
+            lock.unlock()
+            return
+        }
+        owesDrained.store(false, ordering: .relaxed)
+        shared.waitingSignals.insert(.drained)
+        signalAndUnlock(on: worker)
+    }
+
+    /// The next edge will say when. TCP sockets are registered for writing from the start, which costs
+    /// nothing there; Unix sockets would report an edge for every message the peer reads, so they are only
+    /// while they are blocked.
+    private func waitUntilWritable(on worker: Worker) {
+        io.isWriteBlocked = true
+        guard !io.isArmedForWriting else { return }
+        io.isArmedForWriting = true
+        worker.change(interest: Self.interest.union(.writable), of: self)
+    }
+
+    private func disarmWritingIfOnDemand(on worker: Worker) {
+        guard io.armsForWritingOnDemand, io.isArmedForWriting else { return }
+        io.isArmedForWriting = false
+        worker.change(interest: Self.interest, of: self)
+    }
+
+    /// What every connection is registered for.
+    static var interest: Interest { [.readable, .peerHangUp, .edgeTriggered] }
+}

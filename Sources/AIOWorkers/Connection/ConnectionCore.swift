@@ -1,0 +1,327 @@
+// A connection's two sides in one object: what the worker owns (descriptor, machine, outbound queue) and what
+// the program and the worker share (inbox, staged writes, credit). The program's calls are here; the worker's
+// are in the +Input, +Output and +Lifecycle files.
+
+package import AIOBytes
+package import AIOKernel
+import Synchronization
+
+/// One stream connection.
+///
+/// Theory of operation. The object is itself its node in both lists. Towards the program: the worker appends
+/// what it read to `inbox` and, unless the connection is in the completion list already, puts it there; the
+/// program takes everything at once (`take`). Towards the worker: `send` and the other calls leave what they
+/// want in `staged` and `requests` and, unless the connection is in the submission list already, put it
+/// there; the worker takes everything at once (`perform`). So both lists hold a connection at most once, and
+/// what it carries is bounded by its receive window in one direction and by its outbound cap in the other.
+///
+/// Credit: `held` counts bytes that were read and not yet taken. The worker adds, the program subtracts; at
+/// the window the worker sets `readPaused` and looks again, and a program that brought `held` to half the
+/// window looks at `readPaused`: whichever clears the flag sees to it that reading goes on
+/// (docs/models/credit.pml).
+///
+/// Sendable, unchecked: each field says who touches it, and under what.
+package final class ConnectionCore: Registration, @unchecked Sendable {
+    // Fixed at creation.
+    package let id: UInt64
+    package let worker: Worker
+    package let limits: ConnectionLimits
+    package let isAccepted: Bool
+    let sink: CompletionQueue
+
+    /// Bytes read and not yet taken. Worker adds, program subtracts; sequentially consistent, against
+    /// `readPaused`.
+    let held = Atomic<Int>(0)
+    /// The worker has stopped reading because the window is full. Set by the worker, cleared by whoever
+    /// resumes.
+    let readPaused = Atomic<Bool>(false)
+    /// Bytes given to `send` that the kernel has not taken. Program adds, worker subtracts; a number to
+    /// compare with marks, ordering nothing.
+    let unsent = Atomic<Int>(0)
+    /// `unsent` has been above the high-water mark, and `.drained` is owed. Set and cleared under `lock`; the
+    /// worker reads it without, and looks again under the lock.
+    let owesDrained = Atomic<Bool>(false)
+    /// The program has closed: nothing is delivered any more but `.closed`. Set by the program, read by both.
+    let isSilenced = Atomic<Bool>(false)
+
+    /// Guards `shared`.
+    let lock = PosixLock()
+    /// Touched under `lock`, or before anything else knows of the connection.
+    private let sharedState: Owned<SharedSide>
+    /// Touched on the worker's thread, or before the connection is submitted to it.
+    private let workerState: Owned<WorkerSide>
+
+    var shared: SharedSide {
+        _read { yield sharedState.value }
+        _modify { yield &sharedState.value }
+    }
+
+    var io: WorkerSide {
+        _read { yield workerState.value }
+        _modify { yield &workerState.value }
+    }
+
+    /// What the worker and the program leave for each other.
+    struct SharedSide: ~Copyable {
+        // Written by the worker, taken by the program.
+        var inbox = ByteQueue()
+        var waitingSignals: ConnectionSignals = []
+        var closeReason: CloseReason?
+        /// In the completion list, or about to be.
+        var isSignalled = false
+
+        // Written by the program, taken by the worker.
+        var staged = ByteQueue()
+        var requests: ConnectionRequests = []
+        var requestedReason = CloseReason.local
+        var dialResult: Result<[Endpoint], AIOError>?
+        /// In the submission list, or about to be.
+        var isSubmitted = false
+        /// No more sends: finished, closed, or cut.
+        var isWriteEnded = false
+
+        // Written by either.
+        var peerEndpoint: Endpoint
+        var localEndpoint: Endpoint?
+        var attachedValue: (any Sendable)?
+
+        // Asked here and not as `shared.closeReason == nil`: comparing an optional with nil through an
+        // accessor that yields reads the accessor's frame after it was freed, in debug builds of Swift 6.3.1
+        // (the address sanitizer sees it). The same below.
+        var isClosed: Bool { closeReason != nil }
+    }
+
+    /// What only the worker knows.
+    struct WorkerSide: ~Copyable {
+        var descriptor: Descriptor?
+        var machine: ConnectionMachine
+        var outbound = ByteQueue()
+        /// In the worker's table; zero before and after.
+        var token: UInt64 = 0
+        var timer: TimerWheel<TimerTarget>.Handle?
+        var lastActivity = MonotonicTime(nanoseconds: 0)
+        var endingSince = MonotonicTime(nanoseconds: 0)
+        var dial: Dial?
+        /// The kernel may have more to read: the edge was seen and no short read since.
+        var isReadable = false
+        /// A hang-up or error was reported: read until the end, short reads notwithstanding.
+        var seesEnding = false
+        /// The kernel took less than it was offered: wait for the edge.
+        var isWriteBlocked = false
+        /// TCP is registered for writing from the start; Unix sockets only while they are blocked.
+        var isArmedForWriting = false
+        var armsForWritingOnDemand = false
+        var isInReadList = false
+        var isInWriteList = false
+        var readHint = 2_048
+        /// See `OutputHold`.
+        var hold = OutputHold()
+
+        var hasDescriptor: Bool { descriptor != nil }
+        var isDialling: Bool { dial != nil }
+
+        init(machine: consuming ConnectionMachine, descriptor: consuming Descriptor?) {
+            self.machine = machine
+            self.descriptor = descriptor
+        }
+    }
+
+    /// A connection that was accepted, on its way to `worker`.
+    init(
+        accepted descriptor: consuming Descriptor, peer: Endpoint, local: Endpoint?, id: UInt64,
+        worker: Worker,
+        limits: ConnectionLimits, sink: CompletionQueue
+    ) {
+        self.id = id
+        self.worker = worker
+        self.limits = limits
+        self.sink = sink
+        isAccepted = true
+        sharedState = Owned(SharedSide(peerEndpoint: peer, localEndpoint: local))
+        workerState = Owned(
+            WorkerSide(
+                machine: ConnectionMachine(acceptedWithDiscardsMax: limits.lingerByteCountMax),
+                descriptor: consume descriptor))
+    }
+
+    /// A connection that is to be made.
+    package init(
+        dialling id: UInt64, worker: Worker, limits: ConnectionLimits, sink: CompletionQueue, target: Endpoint
+    ) {
+        self.id = id
+        self.worker = worker
+        self.limits = limits
+        self.sink = sink
+        isAccepted = false
+        sharedState = Owned(SharedSide(peerEndpoint: target))
+        workerState = Owned(
+            WorkerSide(
+                machine: ConnectionMachine(connectingWithDiscardsMax: limits.lingerByteCountMax),
+                descriptor: nil))
+    }
+
+    // The worker's entries.
+    override package func perform(on worker: Worker) { carryOutRequests(on: worker) }
+    override func becameReady(_ readiness: Readiness, on worker: Worker) {
+        readinessArrived(readiness, on: worker)
+    }
+    override func deadlineReached(on worker: Worker) { timerFired(on: worker) }
+    override func workerIsEnding(on worker: Worker, gracefully: Bool) {
+        end(on: worker, gracefully: gracefully)
+    }
+}
+
+// MARK: - The program's calls, from any thread
+
+extension ConnectionCore {
+    /// Queues `bytes` for the worker to write. Never waits.
+    package func send(_ bytes: Bytes) -> SendOutcome {
+        if let refusal = beginSend() { return .refused(refusal) }
+        if !bytes.isEmpty { shared.staged.append(bytes) }
+        return endSend(adding: bytes.count)
+    }
+
+    /// Queues `parts`, which stay together, for the worker to write. Never waits.
+    package func send(_ parts: [Bytes]) -> SendOutcome {
+        if let refusal = beginSend() { return .refused(refusal) }
+        var byteCount = 0
+        for part in parts where !part.isEmpty {
+            shared.staged.append(part)
+            byteCount += part.count
+        }
+        return endSend(adding: byteCount)
+    }
+
+    /// Takes the lock, and keeps it unless the send is refused.
+    private func beginSend() -> SendRefusal? {
+        lock.lock()
+        if shared.isWriteEnded {
+            lock.unlock()
+            return .closed
+        }
+        guard unsent.load(ordering: .relaxed) < limits.outboundByteCountMax else {
+            lock.unlock()
+            if limits.whenOutboundIsFull == .close { abort(.slowConsumer) }
+            return .queueFull
+        }
+        return nil
+    }
+
+    private func endSend(adding byteCount: Int) -> SendOutcome {
+        let pending = unsent.wrappingAdd(byteCount, ordering: .relaxed).newValue
+        let isAboveMark = pending > limits.highWaterMark
+        if isAboveMark { owesDrained.store(true, ordering: .relaxed) }
+        submitAndUnlock(byteCount > 0)
+        return isAboveMark ? .aboveMark(pending: pending) : .queued(pending: pending)
+    }
+
+    /// Ends the write side after what is queued (half-close). Later sends are refused.
+    package func finish() {
+        lock.lock()
+        shared.isWriteEnded = true
+        shared.requests.insert(.finish)
+        submitAndUnlock(true)
+    }
+
+    /// Ends the connection gracefully; the program hears only `.closed` of it from now on.
+    package func close() { end(.close, .local) }
+
+    /// Cuts the connection; what is queued is thrown away.
+    package func abort(_ reason: CloseReason = .aborted) { end(.abort, reason) }
+
+    private func end(_ request: ConnectionRequests, _ reason: CloseReason) {
+        isSilenced.store(true, ordering: .releasing)
+        lock.lock()
+        let discarded = shared.inbox.take()
+        shared.isWriteEnded = true
+        if !shared.requests.contains(.abort), shared.requests.isDisjoint(with: request) {
+            shared.requests.insert(request)
+            shared.requestedReason = reason
+        }
+        submitAndUnlock(!shared.isClosed)
+        release(discarded)
+    }
+
+    package var peer: Endpoint { lock.withLock { shared.peerEndpoint } }
+
+    /// nil until the connection is made.
+    package var local: Endpoint? { lock.withLock { shared.localEndpoint } }
+
+    package var pendingByteCount: Int { unsent.load(ordering: .relaxed) }
+
+    package var userValue: (any Sendable)? {
+        get { lock.withLock { shared.attachedValue } }
+        set { lock.withLock { shared.attachedValue = newValue } }
+    }
+
+    /// Puts the connection into its worker's submission list unless it is there; the caller holds the lock,
+    /// which this gives up before it pushes.
+    func submitAndUnlock(_ isNeeded: Bool) {
+        let mustSubmit = isNeeded && !shared.isSubmitted
+        if mustSubmit { shared.isSubmitted = true }
+        lock.unlock()
+        if mustSubmit { worker.submit(self) }
+    }
+
+    /// Asks something of the worker.
+    package func request(_ request: ConnectionRequests) {
+        lock.lock()
+        shared.requests.insert(request)
+        submitAndUnlock(true)
+    }
+
+    /// The addresses to dial, or why there are none. Called once, from an offload thread.
+    package func resolved(_ result: Result<[Endpoint], AIOError>) {
+        lock.lock()
+        shared.dialResult = result
+        shared.requests.insert(.dial)
+        submitAndUnlock(true)
+    }
+}
+
+// MARK: - The consumer
+
+extension ConnectionCore {
+    /// Takes everything that waits for the program: the bytes are put in place of `bytes`, the rest is the
+    /// result. The consumer of the sink only, when it took this node.
+    package func take(bytes: inout ByteQueue) -> ConnectionSignals {
+        lock.lock()
+        // Cleared before what follows is read: what comes afterwards is signalled anew.
+        shared.isSignalled = false
+        let signals = shared.waitingSignals
+        shared.waitingSignals = []
+        bytes = shared.inbox.take()
+        lock.unlock()
+        return signals
+    }
+
+    /// Why it closed; nil before it has.
+    package var closeReason: CloseReason? { lock.withLock { shared.closeReason } }
+
+    /// Whether the program has closed this connection, so that only `.closed` may be delivered.
+    package var isClosedByProgram: Bool { isSilenced.load(ordering: .acquiring) }
+
+    /// The program has taken `bytes`: returns their credit, and has the worker read on if it had stopped.
+    package func returnCredit(for bytes: Bytes) {
+        bytes.delivered()
+        let left = held.wrappingSubtract(bytes.count, ordering: .sequentiallyConsistent).newValue
+        guard left <= resumeMark, readPaused.load(ordering: .sequentiallyConsistent) else { return }
+        if clearReadPaused() { request(.resumeReading) }
+    }
+
+    /// Bytes that will not be delivered: their slabs and credit are given back.
+    package func release(_ queue: consuming ByteQueue) {
+        var queue = queue
+        while let bytes = queue.popFirst() { returnCredit(for: bytes) }
+    }
+
+    /// Reading goes on when what is held has fallen to half the window: resuming at once would let a slow
+    /// program and a fast peer trade single segments.
+    var resumeMark: Int { limits.receiveWindow / 2 }
+
+    /// True for the one who clears it.
+    func clearReadPaused() -> Bool {
+        readPaused.compareExchange(expected: true, desired: false, ordering: .sequentiallyConsistent)
+            .exchanged
+    }
+}

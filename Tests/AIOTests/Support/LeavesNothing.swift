@@ -1,0 +1,81 @@
+// Checks, around every test, that it leaves nothing in the process: no socket, epoll descriptor, event
+// counter or pipe, and no thread of the engine's.
+
+import Glibc
+import Testing
+
+extension Trait where Self == LeavesNothing {
+    static var leavesNothing: Self { LeavesNothing() }
+}
+
+struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
+    var isRecursive: Bool { true }
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        let before = ProcessHoldings.now()
+        try await function()
+        // Threads that nobody joins (a name that is still being looked up) end a moment later.
+        let isClean = await eventually { ProcessHoldings.now().isWithin(before) }
+        let after = ProcessHoldings.now()
+        #expect(isClean, "left behind: \(after.beyond(before))")
+    }
+}
+
+/// What the process has open and runs, as far as the engine makes such things.
+struct ProcessHoldings {
+    /// Descriptors, by what they refer to.
+    let descriptors: [String]
+    /// Threads of the engine, by name.
+    let threads: [String]
+
+    static func now() -> Self {
+        let kinds = ["socket:", "anon_inode:[eventpoll]", "anon_inode:[eventfd]", "pipe:"]
+        let descriptors = entries(of: "/proc/self/fd").map { target(of: "/proc/self/fd/\($0)") }
+        let names = entries(of: "/proc/self/task").map { contents(of: "/proc/self/task/\($0)/comm") }
+        return Self(
+            descriptors: descriptors.filter { target in kinds.contains { target.hasPrefix($0) } },
+            threads: names.filter { $0.hasPrefix("aio-") })
+    }
+
+    func isWithin(_ other: Self) -> Bool {
+        descriptors.count <= other.descriptors.count && threads.count <= other.threads.count
+    }
+
+    func beyond(_ other: Self) -> String {
+        let kept = Set(other.descriptors)
+        return "\(descriptors.filter { !kept.contains($0) }), threads \(threads)"
+    }
+
+    private static func entries(of path: String) -> [String] {
+        guard let directory = unsafe opendir(path) else { return [] }
+        defer { unsafe closedir(directory) }
+        var names: [String] = []
+        while let entry = unsafe readdir(directory) {
+            let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if !name.hasPrefix(".") { names.append(name) }
+        }
+        return names
+    }
+
+    private static func target(of path: String) -> String {
+        unsafe text { unsafe readlink(path, $0, 256) }
+    }
+
+    private static func contents(of path: String) -> String {
+        let number = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard number >= 0 else { return "" }
+        defer { close(number) }
+        return unsafe text { unsafe read(number, $0, 256) }
+    }
+
+    /// Text of up to 256 bytes that `fill` stores.
+    private static func text(_ fill: (UnsafeMutablePointer<CChar>) -> Int) -> String {
+        var bytes = [CChar](repeating: 0, count: 256)
+        let count = unsafe bytes.withUnsafeMutableBufferPointer { unsafe fill($0.baseAddress!) }
+        return String(decoding: bytes.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

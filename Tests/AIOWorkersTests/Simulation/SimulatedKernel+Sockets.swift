@@ -1,0 +1,197 @@
+// Socket calls in memory: socket(7), accept(2), connect(2), recv(2), sendmsg(2), shutdown(2). None of them
+// waits, and none moves anything to the other end: see SimulatedKernel+Network.swift.
+
+import AIOBytes
+import AIOKernel
+import SystemPackage
+
+/// An address in use.
+struct SocketBinding {
+    let endpoint: Endpoint
+    let stream: SimulatedStream
+    var sharesPort = false
+}
+
+extension SimulatedKernel {
+    // MARK: Setting up
+
+    func makeStreamSocket(for endpoint: Endpoint) throws(AIOError) -> Descriptor {
+        try openOrThrow(SimulatedStream(options: options), call: "socket")
+    }
+
+    func set(_ option: SocketOption, on socket: borrowing Descriptor) throws(AIOError) {
+        let stream = try stream(socket.number, for: "setsockopt")
+        guard case .reusePort(true) = option else { return }
+        stream.sharesPort = true
+        for index in bindings.indices where bindings[index].stream === stream {
+            bindings[index].sharesPort = true
+        }
+    }
+
+    func bind(_ socket: borrowing Descriptor, to endpoint: Endpoint) throws(AIOError) {
+        let stream = try stream(socket.number, for: "bind")
+        var endpoint = endpoint
+        if endpoint.port == 0, let address = endpoint.address { endpoint = .ip(address, port: takePort()) }
+        for binding in bindings
+        where binding.endpoint == endpoint && !(binding.sharesPort && stream.sharesPort) {
+            throw AIOError(errno: .addressInUse, call: "bind", detail: endpoint.description)
+        }
+        stream.local = endpoint
+        bindings.append(SocketBinding(endpoint: endpoint, stream: stream, sharesPort: stream.sharesPort))
+    }
+
+    func listen(_ socket: borrowing Descriptor, backlog: Int) throws(AIOError) {
+        let stream = try stream(socket.number, for: "listen")
+        stream.phase = .listening
+        stream.backlog = max(1, backlog)
+    }
+
+    func localEndpoint(of socket: borrowing Descriptor) throws(AIOError) -> Endpoint {
+        try stream(socket.number, for: "getsockname").local ?? .unnamed
+    }
+
+    func peerEndpoint(of socket: borrowing Descriptor) throws(AIOError) -> Endpoint {
+        let peer = try stream(socket.number, for: "getpeername").peer
+        guard let peer else { throw AIOError(errno: .socketNotConnected, call: "getpeername") }
+        return peer
+    }
+
+    func takePort() -> UInt16 {
+        nextPort += 1
+        return nextPort
+    }
+
+    private func stream(_ number: Int32, for call: String) throws(AIOError) -> SimulatedStream {
+        guard let stream = file(number, as: SimulatedStream.self, for: call) else {
+            throw AIOError(errno: .badFileDescriptor, call: call)
+        }
+        return stream
+    }
+
+    // MARK: Connecting and accepting
+
+    /// Always in progress; the wire carries the handshake.
+    func connect(_ socket: borrowing Descriptor, to endpoint: Endpoint) -> CallResult {
+        guard let stream = file(socket.number, as: SimulatedStream.self, for: "connect") else {
+            return CallResult(.badFileDescriptor)
+        }
+        stream.phase = .connecting
+        stream.peer = endpoint
+        if stream.local == nil {
+            stream.local = endpoint.isIP ? .ip(.loopbackV4, port: takePort()) : .unnamed
+        }
+        handshakes.append(Handshake(stream: stream, target: endpoint))
+        trace.note("connect", Int(socket.number))
+        noteActivity()
+        return CallResult(.nowInProgress)
+    }
+
+    func accept(from listener: borrowing Descriptor) -> AcceptResult {
+        guard let stream = file(listener.number, as: SimulatedStream.self, for: "accept") else {
+            return .failed(.badFileDescriptor)
+        }
+        guard let first = stream.waiting.first else {
+            trace.note("accept: none", Int(listener.number))
+            return .wouldBlock
+        }
+        guard let accepted = open(first) else {
+            trace.note("accept: the table is full", Int(listener.number))
+            return .exhausted(.tooManyOpenFiles)
+        }
+        stream.waiting.removeFirst()
+        trace.note("accept", Int(listener.number), Int(accepted.number))
+        noteActivity()
+        return .accepted(accepted, peer: first.peer ?? .unnamed)
+    }
+
+    func takeError(of socket: borrowing Descriptor) -> Errno? {
+        guard let stream = file(socket.number, as: SimulatedStream.self, for: "getsockopt") else {
+            return .badFileDescriptor
+        }
+        return stream.pendingError.take()
+    }
+
+    // MARK: Reading and writing
+
+    /// All that has arrived, as far as it fits: the engine may conclude from a short read that there is no
+    /// more.
+    func receive(from socket: borrowing Descriptor, into span: inout OutputRawSpan) -> CallResult {
+        let number = socket.number
+        guard let stream = file(number, as: SimulatedStream.self, for: "recv") else {
+            return CallResult(.badFileDescriptor)
+        }
+        preempt()
+        let result = receive(from: stream, into: &span)
+        trace.note("recv", Int(number), result.rawValue)
+        preempt()
+        return result
+    }
+
+    private func receive(from stream: SimulatedStream, into span: inout OutputRawSpan) -> CallResult {
+        guard let incoming = stream.incoming else {
+            return CallResult(stream.pendingError.take() ?? .socketNotConnected)
+        }
+        let byteCount = min(incoming.arrived.count, span.freeCapacity)
+        if byteCount > 0 {
+            span.append(copying: Bytes(Array(incoming.arrived.prefix(byteCount))))
+            incoming.arrived.removeFirst(byteCount)
+            noteActivity()
+            return CallResult(rawValue: byteCount)
+        }
+        if let errno = stream.pendingError.take() { return CallResult(errno) }
+        if incoming.endArrived || stream.phase == .dead { return CallResult(rawValue: 0) }
+        return CallResult(.resourceTemporarilyUnavailable)
+    }
+
+    /// What fits, or less: whoever wrote less than it wanted waits for the edge.
+    func send(_ batch: WriteBatch, to socket: borrowing Descriptor) -> CallResult {
+        let number = socket.number
+        guard let stream = file(number, as: SimulatedStream.self, for: "sendmsg") else {
+            return CallResult(.badFileDescriptor)
+        }
+        preempt()
+        let result = send(batch, to: stream)
+        trace.note("sendmsg of \(batch.byteCount)", Int(number), result.rawValue)
+        preempt()
+        return result
+    }
+
+    private func send(_ batch: WriteBatch, to stream: SimulatedStream) -> CallResult {
+        if let errno = stream.pendingError.take() { return CallResult(errno) }
+        guard stream.phase == .connected, !stream.hasEnded, let outgoing = stream.outgoing else {
+            return CallResult(.brokenPipe)
+        }
+        var room = min(stream.freeSpace, batch.byteCount)
+        if room > 1, chance.isOne(in: 4) { room = chance.number(in: 1...room) }
+        if room < batch.byteCount { stream.wantsSpace = true }
+        guard room > 0 else { return CallResult(.resourceTemporarilyUnavailable) }
+        var left = room
+        for part in batch.parts where left > 0 {
+            let taken = part.prefix(left)
+            outgoing.sent.append(contentsOf: taken)
+            left -= taken.count
+        }
+        noteActivity()
+        return CallResult(rawValue: room)
+    }
+
+    /// Linux wakes who polls the socket, with no particular direction (inet_shutdown).
+    func finishWriting(_ socket: borrowing Descriptor) -> CallResult {
+        guard let stream = file(socket.number, as: SimulatedStream.self, for: "shutdown") else {
+            return CallResult(.badFileDescriptor)
+        }
+        trace.note("shutdown", Int(socket.number))
+        guard stream.phase == .connected, let outgoing = stream.outgoing else {
+            return CallResult(.socketNotConnected)
+        }
+        stream.hasEnded = true
+        outgoing.hasEnd = true
+        noteActivity()
+        stream.changed()
+        return CallResult(rawValue: 0)
+    }
+
+    func resetOnClose(_ socket: borrowing Descriptor) {
+        file(socket.number, as: SimulatedStream.self, for: "setsockopt")?.resetsOnClose = true
+    }
+}

@@ -1,0 +1,136 @@
+// A stream socket in memory, and the two one-way links that join it to its peer. Calls act on the near end of
+// a link; only the wire (SimulatedKernel+Network.swift) moves things to the far end.
+
+import AIOKernel
+import SystemPackage
+
+/// One direction of a connection.
+///
+/// Sent bytes first lie in the sender's buffer. The wire moves some of them into the receiver's, as far as
+/// there is room, and the end behind the last of them. A reset overtakes what lies in the sender's buffer,
+/// but not what has arrived.
+final class StreamLink {
+    unowned let sender: SimulatedStream
+    unowned let receiver: SimulatedStream
+    var sent: [UInt8] = []
+    var arrived: [UInt8] = []
+    /// The sender ended its side, and whether the receiver knows.
+    var hasEnd = false
+    var endArrived = false
+    /// The sender reset the connection.
+    var hasReset = false
+    /// Nothing more will come of it.
+    var isDead = false
+
+    init(from sender: SimulatedStream, to receiver: SimulatedStream) {
+        self.sender = sender
+        self.receiver = receiver
+    }
+
+    func reset() {
+        guard !isDead else { return }
+        sent = []
+        hasReset = true
+    }
+}
+
+/// A stream socket: fresh, bound, listening, connecting, or an end of a connection.
+final class SimulatedStream: SimulatedFile {
+    enum Phase { case fresh, listening, connecting, connected, dead }
+
+    let sendMax: Int
+    let receiveMax: Int
+    var phase = Phase.fresh
+    var local: Endpoint?
+    var peer: Endpoint?
+    /// `SO_ERROR`.
+    var pendingError: Errno?
+    var incoming: StreamLink?
+    var outgoing: StreamLink?
+    /// Shut down for writing.
+    var hasEnded = false
+    /// A write, or a look, found the buffer full: space is worth an edge (`SOCK_NOSPACE`; without it there is
+    /// none).
+    var wantsSpace = false
+    var resetsOnClose = false
+    /// `SO_REUSEPORT`.
+    var sharesPort = false
+    /// No descriptor any more; the wire still delivers what was sent.
+    var isOrphan = false
+    /// Of a listener: connections nobody has accepted.
+    var waiting: [SimulatedStream] = []
+    var backlog = 0
+
+    init(options: SimulatedKernelOptions) {
+        sendMax = options.sendBufferByteCount
+        receiveMax = options.receiveBufferByteCount
+    }
+
+    var freeSpace: Int { sendMax - (outgoing?.sent.count ?? 0) }
+    /// Linux calls a socket writable when a third of its buffer is free (`sk_stream_is_writeable`).
+    private var hasSpace: Bool { freeSpace * 3 >= sendMax }
+
+    override func poll() -> Readiness {
+        switch phase {
+        case .fresh: return [.writable, .hangUp]
+        case .listening: return waiting.isEmpty ? [] : .readable
+        case .connecting: return []
+        case .dead:
+            let all: Readiness = [.readable, .writable, .hangUp, .peerHangUp]
+            return pendingError == nil ? all : all.union(.error)
+        case .connected: break
+        }
+        var possible: UInt32 = 0
+        if let incoming {
+            if !incoming.arrived.isEmpty { possible |= Readiness.readable.rawValue }
+            if incoming.endArrived { possible |= Readiness.readable.rawValue | Readiness.peerHangUp.rawValue }
+            if incoming.endArrived && hasEnded { possible |= Readiness.hangUp.rawValue }
+        }
+        if hasEnded || hasSpace { possible |= Readiness.writable.rawValue } else { wantsSpace = true }
+        return Readiness(rawValue: possible)
+    }
+
+    /// The wire took bytes out of the send buffer.
+    func spaceFreed() {
+        guard wantsSpace, hasSpace else { return }
+        wantsSpace = false
+        changed(.writable)
+    }
+
+    /// The connection is over at once: reset by the peer, or refused. What has arrived can still be read.
+    func fail(_ errno: Errno) {
+        phase = .dead
+        pendingError = errno
+        outgoing?.sent = []
+        outgoing?.isDead = true
+        incoming?.isDead = true
+        changed()
+    }
+
+    /// close(2). Unread input, or `SO_LINGER` of zero, makes it a reset; else what was sent is delivered
+    /// first, and then the end.
+    override func closed(by kernel: SimulatedKernel) {
+        isOrphan = true
+        kernel.bindings.removeAll { $0.stream === self }
+        switch phase {
+        case .listening:
+            // Linux resets connections that nobody will accept (inet_csk_listen_stop).
+            for stream in waiting {
+                stream.resetsOnClose = true
+                stream.closed(by: kernel)
+            }
+            waiting = []
+        case .connecting:
+            kernel.handshakes.removeAll { $0.stream === self }
+        case .connected:
+            if resetsOnClose || !(incoming?.arrived.isEmpty ?? true) {
+                outgoing?.reset()
+            } else {
+                outgoing?.hasEnd = true
+            }
+        case .fresh, .dead:
+            break
+        }
+        if phase != .connected { phase = .dead }
+    }
+}
