@@ -47,8 +47,8 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-/// Whether the thread sanitizer is in this process: then tests move fewer bytes.
-let isSanitized: Bool = unsafe dlsym(nil, "__tsan_init") != nil
+/// Whether a sanitizer is in this process: then tests move fewer bytes.
+let isSanitized: Bool = unsafe dlsym(nil, "__tsan_init") != nil || dlsym(nil, "__asan_init") != nil
 
 /// The seed of a random test: from AIO_TEST_SEED to replay one, else new each time.
 func testSeed() -> UInt64 {

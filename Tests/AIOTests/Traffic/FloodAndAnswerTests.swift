@@ -6,9 +6,14 @@ import Testing
 
 extension Loopback {
     @Suite struct FloodAndAnswerTests {
-        /// Sends as fast as marks allow, answers whatever comes, and returns when `total` bytes have come.
-        private static func floodAndAnswer(_ aio: Proactor, _ connection: Connection, total: Int) async {
+        /// Sends as fast as marks allow and answers whatever comes. Tells the `peer` when `total` bytes have
+        /// come, and returns when it has been told the same: who stopped before would leave the peer waiting.
+        private static func floodAndAnswer(
+            _ aio: Proactor, _ connection: Connection, peer: Proactor, total: Int
+        ) async throws {
             var received = 0
+            var isDone = false
+            var isPeerDone = false
             func sendSome() { while case .queued = connection.send(Pattern.bytes(at: 0, count: 48 << 10)) {} }
             sendSome()
             for await event in aio.events {
@@ -17,10 +22,15 @@ extension Loopback {
                     received += bytes.count
                     connection.send("ack")
                 case .drained(connection): sendSome()
+                case .posted: isPeerDone = true
                 case .closed: Issue.record("\(event)")
                 default: break
                 }
-                if received >= total { return }
+                if received >= total, !isDone {
+                    isDone = true
+                    try peer.events.post("done")
+                }
+                if isDone, isPeerDone { return }
             }
         }
 
@@ -34,11 +44,10 @@ extension Loopback {
                     let client = try second.events.connect(to: listener.endpoint)
                     let server = try await first.nextAccepted()
                     try await second.run { if case .connected(client) = $0 { true } else { false } }
-                    await withTaskGroup(of: Void.self) { group in
-                        group.addTask { await Self.floodAndAnswer(first, server, total: total) }
-                        group.addTask { await Self.floodAndAnswer(second, client, total: total) }
-                        await group.waitForAll()
-                    }
+                    async let ofSecond: Void = Self.floodAndAnswer(
+                        second, client, peer: first, total: total)
+                    try await Self.floodAndAnswer(first, server, peer: second, total: total)
+                    try await ofSecond
                     #expect(first.statistics.total.bytesReceived >= UInt64(total))
                     #expect(second.statistics.total.bytesReceived >= UInt64(total))
                 }
