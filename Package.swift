@@ -13,11 +13,15 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+/// Libraries: an async function of ours runs where its caller does, so that a call from an actor hops nowhere.
+let library = strict + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]
+
 let package = Package(
     name: "swift-aio",
     products: [
         .library(name: "AIO", targets: ["AIO"]),
         .executable(name: "event-echo", targets: ["event-echo"]),
+        .executable(name: "echo", targets: ["echo"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
@@ -47,21 +51,28 @@ let package = Package(
             name: "AIOWorkers",
             dependencies: [
                 "AIOBytes", "AIOKernel",
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
-            swiftSettings: strict),
+            swiftSettings: library),
 
         // 3  what people import
         .target(
             name: "AIO",
             dependencies: ["AIOBytes", "AIOKernel", "AIOWorkers"],
-            swiftSettings: strict),
+            swiftSettings: library),
 
         // programs to run and to copy from
         .executableTarget(
             name: "event-echo",
             dependencies: ["AIO", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Playground/event-echo",
+            swiftSettings: strict),
+
+        .executableTarget(
+            name: "echo",
+            dependencies: ["AIO", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Playground/echo",
             swiftSettings: strict),
 
         .executableTarget(

@@ -108,6 +108,29 @@ package struct ByteQueue: ~Copyable, Sendable {
         byteCount -= n
     }
 
+    /// Makes the first slice at least `byteCountMin` long, or the only one, by copying slices together, and
+    /// returns it. The copy has storage of its own; its parts count as delivered.
+    package mutating func joinFirst(atLeast byteCountMin: Int) -> Bytes {
+        guard head.count < byteCountMin, rest?.isEmpty == false else { return head }
+        var parts: [Bytes] = []
+        var joinedByteCount = 0
+        while joinedByteCount < byteCountMin, let slice = popFirst() {
+            joinedByteCount += slice.count
+            parts.append(slice)
+        }
+        let joined = Bytes(joining: parts)
+        for part in parts { part.delivered() }
+        if isEmpty {
+            append(joined)
+        } else {
+            rest = rest ?? Deque()
+            rest!.prepend(head)
+            head = joined
+            byteCount += joined.count
+        }
+        return joined
+    }
+
     /// Empties the queue. What was in it is not delivered by that: see `delivered()`.
     package mutating func removeAll() {
         self = ByteQueue()

@@ -73,6 +73,12 @@ extension AIOError {
         public static let closed = Code("closed")
         public static let shutDown = Code("shutDown")
         public static let cancelled = Code("cancelled")
+        /// The program asked for something that is never right, such as a second read while one waits.
+        public static let misuse = Code("misuse")
+        /// The stream ended in the middle of what was asked for.
+        public static let connectionClosedEarly = Code("connectionClosedEarly")
+        /// `shutdown()` has waited long enough for handlers that do not end.
+        public static let handlersStillRunning = Code("handlersStillRunning")
 
         // Addresses and names
         public static let addressInUse = Code("addressInUse")

@@ -47,6 +47,9 @@ package protocol Host: AnyObject, Sendable {
     func startThread(named name: String, _ body: any ThreadBody) throws(AIOError) -> any HostThread
     /// Whether the calling thread is the one that runs `body`.
     func isCurrent(_ body: any ThreadBody) -> Bool
+    /// The identity of the body that the calling thread runs, `ObjectIdentifier` as a number; 0 on a thread that is not
+    /// the host's.
+    var currentThreadIdentity: UInt { get }
     /// Runs `work` on a thread that may block. Throws `.limitReached` if the lane's queue is full,
     /// `.shutDown` after `shutDown()`.
     func offload(_ lane: OffloadLane, _ work: @escaping @Sendable () -> Void) throws(AIOError)

@@ -60,6 +60,8 @@ public struct ConnectionLimits: Sendable, Hashable {
     public var whenOutboundIsFull = OutboundOverflow.close
     /// Neither received nor sent for this long: closed with `.idle`.
     public var idleTimeout: Duration = .seconds(600)
+    /// Bytes wait to be sent and the peer takes none of them for this long: cut, with `.stalled`.
+    public var writeProgressTimeout: Duration = .seconds(60)
     /// Resolving the name and connecting, over all addresses together.
     public var connectTimeout: Duration = .seconds(10)
     /// After `close()`: how long the peer may take none of what is queued, and how long it may then take to
@@ -116,6 +118,7 @@ extension ConnectionLimits {
         try check("outboundByteCountMax", outboundByteCountMax, max(1, highWaterMark)...Int.max)
         try check("lingerByteCountMax", lingerByteCountMax, 0...Int.max)
         try check("idleTimeout", idleTimeout)
+        try check("writeProgressTimeout", writeProgressTimeout)
         try check("connectTimeout", connectTimeout)
         try check("lingerTimeout", lingerTimeout)
     }

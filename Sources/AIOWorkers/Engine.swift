@@ -42,7 +42,7 @@ package final class Engine: @unchecked Sendable {
             workers.append(
                 try Worker(
                     index: index, configuration: configuration, kernel: kernel, accounts: accounts,
-                    descriptorReserve: descriptorReserve))
+                    descriptorReserve: descriptorReserve, host: host))
         }
         self.workers = workers
         workersListening = count
@@ -52,10 +52,12 @@ package final class Engine: @unchecked Sendable {
 
     private func startThreads() throws(AIOError) {
         for worker in workers {
+            worker.executors.jobs.begin(on: worker)
             do {
                 threads.append(try host.startThread(named: "aio-\(worker.index)", worker))
             } catch {
                 // Those that run already are ended and waited for: an engine starts whole or not at all.
+                _ = worker.executors.jobs.end()
                 for started in workers.prefix(threads.count) { started.requestEnd(gracefully: false) {} }
                 for thread in threads { thread.join() }
                 host.shutDown()
@@ -64,45 +66,63 @@ package final class Engine: @unchecked Sendable {
         }
     }
 
+    /// Starts the workers' partners unless they run: before the first connection that needs them.
+    package func startPartners() throws(AIOError) {
+        lock.lock()
+        defer { lock.unlock() }
+        guard phase == .running else { throw AIOError(.shutDown) }
+        for worker in workers where worker.partner == nil {
+            let partner = try Partner(of: worker, host: host)
+            threads.append(try partner.start(on: host))
+            worker.take(partner: partner)
+        }
+    }
+
     // MARK: Listening
 
     /// Opens listening sockets on an endpoint that is an address and hands them to the workers.
     package func listen(
-        on endpoint: Endpoint, limits: ConnectionLimits, backlog: Int, isShared: Bool, sink: CompletionQueue
+        on endpoint: Endpoint, backlog: Int, isShared: Bool, sink: ConnectionSink, accepts: Bool = true
     ) throws(AIOError) -> ListenerCore {
-        try limits.validate()
+        try sink.limits.validate()
         let spreads = !isShared && endpoint.isIP
         let sockets = try ListenerSockets.open(
             on: endpoint, count: spreads ? workers.count : 1, backlog: backlog, kernel: kernel)
         let core = ListenerCore(
-            id: accounts.makeID(), endpoint: sockets.endpoint, limits: limits, backlog: backlog, sink: sink,
+            id: accounts.makeID(), endpoint: sockets.endpoint, backlog: backlog, sink: sink,
             workers: workers, acceptorCount: sockets.count, isShared: !spreads, ownedFile: sockets.ownedFile)
         let acceptors = (0..<sockets.count).map { index in
             Acceptor(sockets.take(at: index), core: core, worker: workers[index])
         }
         core.begin(with: acceptors)
+        if accepts { try start(core) }
+        return core
+    }
+
+    /// Begins to accept.
+    package func start(_ listener: ListenerCore) throws(AIOError) {
+        let acceptors = listener.allAcceptors
         do {
             try whileRunning { for acceptor in acceptors { acceptor.requestStart() } }
         } catch {
-            for _ in acceptors { core.acceptorClosed(kernel: kernel) }
+            for _ in acceptors { listener.acceptorClosed(kernel: kernel) }
             throw error
         }
-        return core
     }
 
     // MARK: Connecting
 
     /// Starts making a connection; its sink hears of the outcome, whatever it is.
     package func connect(
-        to endpoint: Endpoint, limits: ConnectionLimits, sink: CompletionQueue
+        to endpoint: Endpoint, on worker: Worker? = nil, sink: ConnectionSink
     ) throws(AIOError) -> ConnectionCore {
-        try limits.validate()
+        try sink.limits.validate()
         guard accounts.connectionDialled() else {
             throw AIOError(
                 .limitReached, call: "connect", detail: "connectionsMax: \(configuration.connectionsMax)")
         }
         let connection = ConnectionCore(
-            dialling: accounts.makeID(), worker: leastLoadedWorker(), limits: limits, sink: sink,
+            dialling: accounts.makeID(), worker: worker ?? leastLoadedWorker(), sink: sink,
             target: endpoint)
         do {
             try whileRunning { connection.request(.adopt) }
@@ -133,8 +153,11 @@ package final class Engine: @unchecked Sendable {
         }
     }
 
+    /// The worker whose thread this is.
+    package var currentWorker: Worker? { workers.first { $0.isCurrent } }
+
     /// The worker with the fewest connections.
-    private func leastLoadedWorker() -> Worker {
+    package func leastLoadedWorker() -> Worker {
         workers.min { $0.counters.openConnections.current < $1.counters.openConnections.current }!
     }
 
@@ -155,6 +178,15 @@ package final class Engine: @unchecked Sendable {
             accounts.timerEnded()
             throw error
         }
+        return timer
+    }
+
+    /// Calls `body` on a worker's thread once `delay` has passed; never if the worker ends before.
+    package func call(
+        after delay: Duration, on worker: Worker? = nil, _ body: @escaping @Sendable () -> Void
+    ) -> TimerNode {
+        let timer = TimerNode(deadline: kernel.now.advanced(by: delay), worker: worker ?? workers[0], body)
+        timer.schedule()
         return timer
     }
 

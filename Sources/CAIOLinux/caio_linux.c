@@ -5,6 +5,7 @@
 #include "caio_linux.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <sched.h>
@@ -14,8 +15,10 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
+#include <unistd.h>
 
 static inline long caio_result(long value) { return value < 0 ? -(long)errno : value; }
 
@@ -157,6 +160,14 @@ long caio_socket_file(const char *path, uint64_t *device, uint64_t *inode) {
 }
 
 // MARK: Locks and conditions
+
+void caio_futex_wait(const void *word, uint32_t expected) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+}
+
+void caio_futex_wake(const void *word, int count) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
 
 void *caio_mutex_create(void) {
     pthread_mutex_t *mutex = malloc(sizeof *mutex);

@@ -90,6 +90,11 @@ public struct EventBatches: AsyncSequence, Sendable {
 // MARK: - Making things happen
 
 extension Events {
+    /// nil takes the proactor's limits.
+    private func sink(_ limits: ConnectionLimits?) -> ConnectionSink {
+        ConnectionSink(events: source.queue, limits: limits ?? engine.configuration.connection)
+    }
+
     /// Listens on an address; its connections arrive as `.accepted`.
     ///
     /// TCP gets one listening socket a worker, so that each worker accepts for itself; a Unix socket is one
@@ -104,15 +109,9 @@ extension Events {
     public func listen(
         on endpoint: Endpoint, limits: ConnectionLimits? = nil, backlog: Int = 4_096
     ) async throws(AIOError) -> Listener {
-        let result = await withCheckedContinuation { continuation in
-            engine.resolve(endpoint) { continuation.resume(returning: $0) }
-        }
-        guard let address = try result.get().first else {
-            throw AIOError(.hostNotFound, detail: endpoint.description)
-        }
+        let address = try await engine.firstAddress(of: endpoint)
         let core = try engine.listen(
-            on: address, limits: limits ?? engine.configuration.connection, backlog: backlog, isShared: false,
-            sink: source.queue)
+            on: address, backlog: backlog, isShared: false, sink: sink(limits))
         return Listener(core)
     }
 
@@ -135,8 +134,7 @@ extension Events {
     @discardableResult
     public func connect(to endpoint: Endpoint, limits: ConnectionLimits? = nil) throws(AIOError) -> Connection
     {
-        let limits = limits ?? engine.configuration.connection
-        return Connection(try engine.connect(to: endpoint, limits: limits, sink: source.queue))
+        Connection(try engine.connect(to: endpoint, sink: sink(limits)))
     }
 
     /// Starts making a connection to an address or name in text, as in `"example.org:25"`.

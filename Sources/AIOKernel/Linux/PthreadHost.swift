@@ -26,6 +26,8 @@ package final class PthreadHost: Host {
 
     package func isCurrent(_ body: any ThreadBody) -> Bool { caio_thread_tag() == Self.tag(of: body) }
 
+    package var currentThreadIdentity: UInt { UInt(truncatingIfNeeded: caio_thread_tag()) }
+
     private static func tag(of body: any ThreadBody) -> UInt64 {
         UInt64(UInt(bitPattern: ObjectIdentifier(body)))
     }

@@ -19,6 +19,8 @@ public enum CloseReason: Sendable, Hashable {
     case reset
     /// Nothing was received or sent for the idle timeout.
     case idle
+    /// The peer took nothing of what was written for `ConnectionLimits.writeProgressTimeout`.
+    case stalled
     /// The peer did not read, and what waited for it reached the cap of the outbound queue.
     case slowConsumer
     /// Connecting failed, by the error of the last address that was tried, or by `.timedOut`.
@@ -28,4 +30,19 @@ public enum CloseReason: Sendable, Hashable {
     case failed(AIOError)
     /// The proactor was shut down.
     case shutDown
+}
+
+extension CloseReason {
+    /// What a read or write of a connection that closed for this reason throws.
+    func error(call: String) -> AIOError {
+        switch self {
+        case .local, .peer, .aborted: AIOError(.closed, call: call)
+        case .reset: AIOError(.connectionReset, call: call)
+        case .idle: AIOError(.timedOut, call: call, detail: "the connection was idle")
+        case .stalled: AIOError(.timedOut, call: call, detail: "the peer took nothing of what was written")
+        case .slowConsumer: AIOError(.limitReached, call: call, detail: "outboundByteCountMax")
+        case .connectFailed(let error), .failed(let error): error
+        case .shutDown: AIOError(.shutDown, call: call)
+        }
+    }
 }

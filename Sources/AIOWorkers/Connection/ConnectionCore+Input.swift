@@ -89,6 +89,7 @@ extension ConnectionCore {
 
     private func arrived(_ bytes: Bytes, on worker: Worker) {
         worker.counters.bytesReceived.add(bytes.count)
+        bytesReceived.add(bytes.count)
         io.lastActivity = worker.now
         io.hold.bytesRead(bytes.count)
         switch io.machine.bytesArrived(bytes.count) {
@@ -111,6 +112,7 @@ extension ConnectionCore {
             return
         }
         shared.inbox.append(bytes)
+        shared.hasReceived = true
         signalAndUnlock(on: worker)
     }
 
@@ -121,37 +123,70 @@ extension ConnectionCore {
         signalAndUnlock(on: worker)
     }
 
-    /// Puts the connection among the completions of this pass unless the program has it to come already; the
-    /// caller holds the lock.
+    /// Has the program learn what has changed; the caller holds the lock.
+    ///
+    /// In the event stream the connection is put among the completions of this pass unless the program has it
+    /// to come already. A task that waits to read is resumed if it has what it waits for: here, or by the
+    /// partner of this worker, to whom the connection goes like a completion.
     func signalAndUnlock(on worker: Worker) {
+        if let events = sink.events {
+            let isFirst = !shared.isSignalled
+            shared.isSignalled = true
+            lock.unlock()
+            if isFirst { worker.complete(self, to: events) }
+        } else if shared.readerMayGoOn {
+            resumeReaderAndUnlock(on: worker)
+        } else {
+            lock.unlock()
+        }
+    }
+
+    private func resumeReaderAndUnlock(on worker: Worker) {
+        guard sink.place == .partner, let partner = worker.partner else {
+            let reader = unsafe shared.reader.take()
+            lock.unlock()
+            unsafe reader?.resume()
+            return
+        }
         let isFirst = !shared.isSignalled
         shared.isSignalled = true
         lock.unlock()
-        if isFirst { worker.complete(self, to: sink) }
+        if isFirst { worker.complete(self, to: partner.completions) }
     }
 
     // MARK: Back-pressure
 
     /// How many bytes may be read now. Zero or less: reading has been stopped, and someone will resume it.
     private func roomInWindow(on worker: Worker) -> Int {
-        let window = worker.window(limits.receiveWindow)
+        let whole = wholeWindow
+        let window = worker.window(whole)
         let room = window - held.load(ordering: .sequentiallyConsistent)
         if room > 0 { return room }
-        if window < limits.receiveWindow {
+        if window < whole {
             worker.isPressed(self)
             return 0
         }
         // The announcement, then the second look: the partner is `returnCredit`.
         readPaused.store(true, ordering: .sequentiallyConsistent)
         worker.counters.readPauses.increment()
-        if held.load(ordering: .sequentiallyConsistent) <= resumeMark, clearReadPaused() {
-            return limits.receiveWindow - held.load(ordering: .sequentiallyConsistent)
+        let again = wholeWindow
+        if held.load(ordering: .sequentiallyConsistent) <= max(resumeMark, again == whole ? 0 : again - 1),
+            clearReadPaused()
+        {
+            return again - held.load(ordering: .sequentiallyConsistent)
         }
         return 0
     }
 
+    /// The receive window, or what a reader waits for if that is more.
+    private var wholeWindow: Int {
+        max(limits.receiveWindow, wantedByteCount.load(ordering: .sequentiallyConsistent))
+    }
+
     /// How many bytes may be read in view of what is queued for the peer: see `OutputHold`.
     private func roomForAnswers(on worker: Worker) -> Int {
+        // A task that writes waits for room by itself: its reads obey the window alone.
+        guard sink.events != nil else { return .max }
         let queued = unsent.load(ordering: .relaxed)
         switch io.hold.look(queuedByteCount: queued, mark: limits.highWaterMark, now: worker.now) {
         case .read(let limit): return limit

@@ -54,7 +54,7 @@ extension ConnectionCore {
     /// Puts the connection into the worker's care: from now until it is closed the worker holds it.
     func adopt(on worker: Worker) {
         io.lastActivity = worker.now
-        if isAccepted { signal(.opened, on: worker) }
+        if isAccepted { signalOpened(on: worker) }
         worker.takeIn(self)
         // A worker that is ending at once has closed it already.
         if io.machine.isClosed { return }
@@ -94,7 +94,7 @@ extension ConnectionCore {
         case .open:
             worker.counters.connected.increment()
             io.lastActivity = worker.now
-            signal(.opened, on: worker)
+            signalOpened(on: worker)
             worker.setTimer(of: self, at: worker.now.advanced(by: limits.idleTimeout))
             worker.needsWriting(self)
         case .deliverEnd:
@@ -172,7 +172,23 @@ extension ConnectionCore {
         shared.isWriteEnded = true
         shared.closeReason = reason
         shared.waitingSignals.insert(.closed)
-        unsent.store(0, ordering: .relaxed)
+        unsent.store(0, ordering: .sequentiallyConsistent)
+        let waiters = shared.takeWaiters(ending: reason)
         signalAndUnlock(on: worker)
+        for waiter in waiters { waiter.resume() }
+        guard sink.events == nil else { return }
+        // Nobody will take it off a list: it is over here.
+        worker.accounts.closedWasSeen()
+        sink.observer?.closed(self, on: worker)
+    }
+
+    private func signalOpened(on worker: Worker) {
+        if sink.events != nil {
+            signal(.opened, on: worker)
+        } else if isAccepted {
+            sink.observer?.opened(self, on: worker)
+        } else {
+            connectionMade()
+        }
     }
 }

@@ -56,16 +56,19 @@ extension ConnectionCore {
         guard byteCount > 0 else { return }
         io.outbound.dropFirst(byteCount: byteCount)
         worker.counters.bytesSent.add(byteCount)
+        bytesSent.add(byteCount)
         io.lastActivity = worker.now
         if io.hold.queueMoved(by: byteCount) { resumeReading(on: worker) }
         if io.machine.isEnding { io.endingSince = worker.now }
-        let left = unsent.wrappingSubtract(byteCount, ordering: .relaxed).newValue
+        let left = unsent.wrappingSubtract(byteCount, ordering: .sequentiallyConsistent).newValue
         if left <= limits.lowWaterMark { fellBelowLowMark(on: worker) }
+        // The partner is `wait`: a task says so and then looks at `unsent` again.
+        if hasWaiters.load(ordering: .sequentiallyConsistent) { settleWaiters() }
     }
 
     private func fellBelowLowMark(on worker: Worker) {
         if io.hold.queueFell() { resumeReading(on: worker) }
-        guard owesDrained.load(ordering: .relaxed) else { return }
+        guard sink.events != nil, owesDrained.load(ordering: .relaxed) else { return }
         lock.lock()
         // Again under the lock: a send may have come in between, and its own bytes will bring us back here.
         guard unsent.load(ordering: .relaxed) <= limits.lowWaterMark, !isSilenced.load(ordering: .relaxed)

@@ -25,9 +25,9 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
     // Fixed at creation.
     package let id: UInt64
     package let worker: Worker
-    package let limits: ConnectionLimits
     package let isAccepted: Bool
-    let sink: CompletionQueue
+    package let sink: ConnectionSink
+    package var limits: ConnectionLimits { sink.limits }
 
     /// Bytes read and not yet taken. Worker adds, program subtracts; sequentially consistent, against
     /// `readPaused`.
@@ -41,11 +41,21 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
     /// `unsent` has been above the high-water mark, and `.drained` is owed. Set and cleared under `lock`; the
     /// worker reads it without, and looks again under the lock.
     let owesDrained = Atomic<Bool>(false)
+    /// Bytes that a reader waits for beyond the receive window. Reader writes, worker reads; sequentially
+    /// consistent, against `readPaused`.
+    let wantedByteCount = Atomic<Int>(0)
+    /// Somebody waits for room, for a flush or for the end. Set under `lock`; the worker reads it without, after it
+    /// lowered `unsent`: sequentially consistent, against `unsent`.
+    let hasWaiters = Atomic<Bool>(false)
     /// The program has closed: nothing is delivered any more but `.closed`. Set by the program, read by both.
     let isSilenced = Atomic<Bool>(false)
 
+    /// Since the beginning; the worker writes.
+    package let bytesReceived = Counter()
+    package let bytesSent = Counter()
+
     /// Guards `shared`.
-    let lock = PosixLock()
+    let lock = FutexLock()
     /// Touched under `lock`, or before anything else knows of the connection.
     private let sharedState: Owned<SharedSide>
     /// Touched on the worker's thread, or before the connection is submitted to it.
@@ -80,6 +90,20 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         /// No more sends: finished, closed, or cut.
         var isWriteEnded = false
 
+        // Of the tasks that read and write (ConnectionCore+Reading, +Writing); empty in the event stream.
+        var reader = PendingRead()
+        var waiters: [ConnectionWaiter] = []
+        /// Bytes that `send` and `write` have accepted since the beginning.
+        var acceptedByteCount: UInt64 = 0
+        /// The server drains: reads that would wait end instead.
+        var drain = DrainLevel.none
+        /// Bytes have come.
+        var hasReceived = false
+        /// `connect` has succeeded.
+        var isMade = false
+        /// The program has called `close` or `abort`.
+        var isEndedByProgram = false
+
         // Written by either.
         var peerEndpoint: Endpoint
         var localEndpoint: Endpoint?
@@ -89,6 +113,14 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         // accessor that yields reads the accessor's frame after it was freed, in debug builds of Swift 6.3.1
         // (the address sanitizer sees it). The same below.
         var isClosed: Bool { closeReason != nil }
+    }
+
+    /// Which reads end instead of waiting.
+    package enum DrainLevel: UInt8, Sendable {
+        case none
+        /// Those of connections that have received something; one that is new may have its first bytes.
+        case afterFirstBytes
+        case all
     }
 
     /// What only the worker knows.
@@ -129,34 +161,31 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
     /// A connection that was accepted, on its way to `worker`.
     init(
         accepted descriptor: consuming Descriptor, peer: Endpoint, local: Endpoint?, id: UInt64,
-        worker: Worker,
-        limits: ConnectionLimits, sink: CompletionQueue
+        worker: Worker, sink: ConnectionSink
     ) {
         self.id = id
         self.worker = worker
-        self.limits = limits
         self.sink = sink
         isAccepted = true
         sharedState = Owned(SharedSide(peerEndpoint: peer, localEndpoint: local))
         workerState = Owned(
             WorkerSide(
-                machine: ConnectionMachine(acceptedWithDiscardsMax: limits.lingerByteCountMax),
+                machine: ConnectionMachine(acceptedWithDiscardsMax: sink.limits.lingerByteCountMax),
                 descriptor: consume descriptor))
     }
 
     /// A connection that is to be made.
     package init(
-        dialling id: UInt64, worker: Worker, limits: ConnectionLimits, sink: CompletionQueue, target: Endpoint
+        dialling id: UInt64, worker: Worker, sink: ConnectionSink, target: Endpoint
     ) {
         self.id = id
         self.worker = worker
-        self.limits = limits
         self.sink = sink
         isAccepted = false
         sharedState = Owned(SharedSide(peerEndpoint: target))
         workerState = Owned(
             WorkerSide(
-                machine: ConnectionMachine(connectingWithDiscardsMax: limits.lingerByteCountMax),
+                machine: ConnectionMachine(connectingWithDiscardsMax: sink.limits.lingerByteCountMax),
                 descriptor: nil))
     }
 
@@ -208,6 +237,7 @@ extension ConnectionCore {
     }
 
     private func endSend(adding byteCount: Int) -> SendOutcome {
+        shared.acceptedByteCount += UInt64(byteCount)
         let pending = unsent.wrappingAdd(byteCount, ordering: .relaxed).newValue
         let isAboveMark = pending > limits.highWaterMark
         if isAboveMark { owesDrained.store(true, ordering: .relaxed) }
@@ -234,11 +264,14 @@ extension ConnectionCore {
         lock.lock()
         let discarded = shared.inbox.take()
         shared.isWriteEnded = true
+        shared.isEndedByProgram = true
         if !shared.requests.contains(.abort), shared.requests.isDisjoint(with: request) {
             shared.requests.insert(request)
             shared.requestedReason = reason
         }
+        let reader = unsafe shared.reader.take()
         submitAndUnlock(!shared.isClosed)
+        unsafe reader?.resume()
         release(discarded)
     }
 

@@ -130,16 +130,37 @@ package final class Acceptor: Registration, @unchecked Sendable {
             return
         }
         worker.counters.accepted.increment()
+        let admission = core.sink.observer?.admits(peer) ?? .accept
+        guard case .accept = admission else { return refuse(accepted, peer: peer, by: admission, on: worker) }
         worker.accounts.connectionAccepted()
         let local = core.endpoint.isWildcard ? try? worker.kernel.localEndpoint(of: accepted) : core.endpoint
         let target = core.isShared ? core.nextWorker() : worker
         let connection = ConnectionCore(
             accepted: accepted, peer: peer, local: local, id: worker.accounts.makeID(), worker: target,
-            limits: core.limits, sink: core.sink)
+            sink: core.sink)
         if target === worker {
             connection.adopt(on: worker)
         } else {
             connection.request(.adopt)
+        }
+    }
+
+    private func refuse(
+        _ accepted: consuming Descriptor, peer: Endpoint, by admission: Admission, on worker: Worker
+    ) {
+        switch admission {
+        case .accept, .close: break
+        case .reset: worker.kernel.resetOnClose(accepted)
+        case .reply(let reply):
+            // A connection of nobody's: it is closed with the care that lets the reply arrive.
+            worker.accounts.connectionAccepted()
+            worker.accounts.acceptedWasSeen()
+            let sink = ConnectionSink(place: .global, limits: core.sink.limits, observer: nil)
+            let connection = ConnectionCore(
+                accepted: accepted, peer: peer, local: nil, id: worker.accounts.makeID(), worker: worker, sink: sink)
+            connection.adopt(on: worker)
+            _ = connection.send(reply)
+            connection.close()
         }
     }
 

@@ -9,10 +9,9 @@ package final class ListenerCore: ListNode, @unchecked Sendable {
     package let id: UInt64
     /// Where it listens, port 0 resolved.
     package let endpoint: Endpoint
-    package let limits: ConnectionLimits
     /// Connections that the kernel may hold unaccepted, a socket.
     let backlog: Int
-    let sink: CompletionQueue
+    let sink: ConnectionSink
     /// Accepted connections go round all workers instead of staying where they were accepted: a shared
     /// listener.
     let isShared: Bool
@@ -30,13 +29,12 @@ package final class ListenerCore: ListNode, @unchecked Sendable {
     private var acceptors: [Acceptor] = []
 
     package init(
-        id: UInt64, endpoint: Endpoint, limits: ConnectionLimits, backlog: Int, sink: CompletionQueue,
+        id: UInt64, endpoint: Endpoint, backlog: Int, sink: ConnectionSink,
         workers: [Worker],
         acceptorCount: Int, isShared: Bool, ownedFile: (path: String, identity: FileIdentity)?
     ) {
         self.id = id
         self.endpoint = endpoint
-        self.limits = limits
         self.backlog = min(max(backlog, 0), 65_536)
         self.sink = sink
         self.workers = workers
@@ -46,6 +44,8 @@ package final class ListenerCore: ListNode, @unchecked Sendable {
     }
 
     func begin(with acceptors: [Acceptor]) { lock.withLock { self.acceptors = acceptors } }
+
+    var allAcceptors: [Acceptor] { lock.withLock { acceptors } }
 
     /// Stops listening. What the kernel had queued is accepted first, as far as limits allow.
     package func close() {
@@ -66,7 +66,9 @@ package final class ListenerCore: ListNode, @unchecked Sendable {
             defer { failure = failure ?? error }
             return failure == nil
         }
-        if isFirst { worker.complete(self, to: sink) }
+        guard isFirst else { return }
+        if let events = sink.events { worker.complete(self, to: events) }
+        sink.observer?.listenerFailed(error)
     }
 
     /// Runs `body` when all its sockets are closed; at once if they are.
@@ -77,6 +79,8 @@ package final class ListenerCore: ListNode, @unchecked Sendable {
         }
         if runNow { body() }
     }
+
+    package var hasClosed: Bool { lock.withLock { isClosed } }
 
     func acceptorClosed(kernel: any Kernel) {
         guard openCount.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }

@@ -15,14 +15,21 @@ enum TimerTarget {
     case endOfShutdown
 }
 
-/// One scheduled timer. Fires at most once; a cancel that comes in time removes it from the wheel.
+/// One scheduled timer, of the program's or of the library's own. Fires at most once; a cancel that comes in time removes it from the wheel.
 package final class TimerNode: ListNode, @unchecked Sendable {
     /// The program's name for it.
     package let tag: UInt64
     let deadline: MonotonicTime
     let worker: Worker
-    private let sink: CompletionQueue
-    private let accounts: EngineAccounts
+    private let outcome: Outcome
+
+    /// What being due means.
+    private enum Outcome {
+        /// An event of the program's; counted.
+        case event(CompletionQueue, EngineAccounts)
+        /// A call on the worker's thread.
+        case call(@Sendable () -> Void)
+    }
 
     /// `scheduled` → `cancelled` by the program, or → `fired` by the worker: one of the two wins.
     private let state = Atomic<UInt8>(0)
@@ -40,8 +47,15 @@ package final class TimerNode: ListNode, @unchecked Sendable {
         self.tag = tag
         self.deadline = deadline
         self.worker = worker
-        self.sink = sink
-        self.accounts = accounts
+        outcome = .event(sink, accounts)
+    }
+
+    /// Has `body` called on the worker's thread. It must not block.
+    package init(deadline: MonotonicTime, worker: Worker, _ body: @escaping @Sendable () -> Void) {
+        tag = 0
+        self.deadline = deadline
+        self.worker = worker
+        outcome = .call(body)
     }
 
     /// Hands the timer to its worker. Once.
@@ -54,7 +68,7 @@ package final class TimerNode: ListNode, @unchecked Sendable {
                 expected: Self.scheduled, desired: Self.cancelled, ordering: .acquiringAndReleasing
             ).exchanged
         else { return false }
-        accounts.timerEnded()
+        if case .event(_, let accounts) = outcome { accounts.timerEnded() }
         submit()
         return true
     }
@@ -81,7 +95,12 @@ package final class TimerNode: ListNode, @unchecked Sendable {
                 expected: Self.scheduled, desired: Self.fired, ordering: .acquiringAndReleasing
             ).exchanged
         else { return }
-        accounts.timerEnded()
-        worker.complete(self, to: sink)
+        switch outcome {
+        case .event(let sink, let accounts):
+            accounts.timerEnded()
+            worker.complete(self, to: sink)
+        case .call(let body):
+            body()
+        }
     }
 }

@@ -15,7 +15,9 @@ import Synchronization
 ///   input      readiness → accept, recv; connections with a budget left over from last time
 ///   timers     what is due
 ///   publish    completions of this pass → the program, one exchange, one wake-up at most
-///   submit     what the program wants: writes, closes, new connections and listeners
+///   submit     what the program wants: writes, closes, new connections and listeners; jobs from elsewhere
+///   run        jobs of handlers that live on this thread
+///   carryOut   what they want
 ///   output     queued writes → sendmsg
 ///   announce   (nothing left) say that this thread is about to sleep
 ///   recheck    look at the submissions once more, then sleep or go round
@@ -27,24 +29,34 @@ import Synchronization
 /// Ownership: everything below "thread-bound" is touched by the worker's thread alone. What others want comes
 /// through `submissions`. Stages run as separate steps so that a simulated host can run other threads between
 /// any two of them.
-package final class Worker: ThreadBody, @unchecked Sendable {
+package final class Worker: JobThread, @unchecked Sendable {
     // Fixed at creation; any thread.
     package let index: Int
     package let configuration: EngineConfiguration
     package let kernel: any Kernel
     package let accounts: EngineAccounts
     let descriptorReserve: DescriptorReserve
+    /// For handlers that run on this thread.
+    package let executors: Executors
+    /// The thread for handlers that are to run beside this one. Set, if at all, before a connection that needs it
+    /// is submitted.
+    package private(set) var partner: Partner?
 
     // Any thread pushes, this one takes.
     private let submissions = TakeAllList<SubmissionLink>()
     private let parking = Parking()
     /// The thread takes no more submissions. Set by it as its last act, read by whoever submits.
     private let hasEnded = Atomic<Bool>(false)
+    /// The end was asked for. Set by the worker, read by handlers that end.
+    private let isEnding = Atomic<Bool>(false)
     private let wakesSent = Atomic<UInt64>(0)
     private let wakesAvoided = Atomic<UInt64>(0)
     /// Guards the wake-up descriptor against being signalled while or after it is closed.
     private let wakeLock = PosixLock()
     private var wakeCounter: Descriptor?
+
+    /// Handlers that have begun and not ended, wherever they run: this thread ends after them.
+    private let handlers = Atomic<Int>(0)
 
     // One writer (this thread), any reader.
     package let counters = WorkerCounters()
@@ -73,7 +85,15 @@ package final class Worker: ThreadBody, @unchecked Sendable {
     private var memory: InboundMemory
     private var ending: Ending?
 
-    private enum Stage { case wait, input, timers, publish, submit, output, settle, announce, recheck, end }
+    /// Submissions of this thread itself.
+    private var ownSubmissions = NodeChain<SubmissionLink>()
+    private let jobSignal = JobSignal()
+    /// Jobs run in a pass before the kernel is asked for news.
+    private static let jobBudget = 512
+
+    private enum Stage {
+        case wait, input, timers, publish, submit, run, carryOut, output, settle, announce, recheck, end
+    }
 
     private struct Ending {
         var isGraceful: Bool
@@ -85,13 +105,14 @@ package final class Worker: ThreadBody, @unchecked Sendable {
 
     init(
         index: Int, configuration: EngineConfiguration, kernel: any Kernel, accounts: EngineAccounts,
-        descriptorReserve: DescriptorReserve
+        descriptorReserve: DescriptorReserve, host: any Host
     ) throws(AIOError) {
         self.index = index
         self.configuration = configuration
         self.kernel = kernel
         self.accounts = accounts
         self.descriptorReserve = descriptorReserve
+        executors = Executors(host: host)
         now = kernel.now
         slabs = SlabPool(slabByteCount: configuration.slabByteCount, idleSlabsMax: configuration.idleSlabsMax)
         timers = TimerWheel(now: now.nanoseconds)
@@ -111,6 +132,10 @@ package final class Worker: ThreadBody, @unchecked Sendable {
 
     /// Hands a node to this worker, and wakes it if it sleeps.
     package func submit(_ node: ListNode) {
+        if executors.jobs.isCurrent {
+            ownSubmissions.append(node)
+            return
+        }
         let wasEmpty = submissions.push(node)
         // Nobody will take it: nodes hold their worker and the worker its nodes, so one that stayed would
         // keep both.
@@ -127,6 +152,28 @@ package final class Worker: ThreadBody, @unchecked Sendable {
 
     package var wakeCounts: (sent: UInt64, avoided: UInt64) {
         (wakesSent.load(ordering: .relaxed), wakesAvoided.load(ordering: .relaxed))
+    }
+
+    /// Runs `body` on the worker's thread with each of its open connections that this observer has.
+    package func visitConnections(
+        of observer: any ConnectionObserver, _ body: @escaping @Sendable (ConnectionCore) -> Void
+    ) {
+        submit(Visit(observer, body))
+    }
+
+    private final class Visit: ListNode, @unchecked Sendable {
+        let observer: any ConnectionObserver
+        let body: @Sendable (ConnectionCore) -> Void
+
+        init(_ observer: any ConnectionObserver, _ body: @escaping @Sendable (ConnectionCore) -> Void) {
+            self.observer = observer
+            self.body = body
+        }
+
+        override func perform(on worker: Worker) {
+            for case let connection as ConnectionCore in worker.table.all()
+            where connection.sink.observer === observer { body(connection) }
+        }
     }
 
     /// Ends this worker's listeners; `done` is called on the worker's thread. Asked of all workers before any
@@ -149,7 +196,9 @@ package final class Worker: ThreadBody, @unchecked Sendable {
         case .input: input()
         case .timers: fireTimers()
         case .publish: publish(then: .submit)
-        case .submit: takeSubmissions()
+        case .submit: submit()
+        case .run: runJobs()
+        case .carryOut: takeSubmissions(then: .output)
         case .output: output()
         case .settle: return settle()
         case .announce: announce()
@@ -236,11 +285,28 @@ package final class Worker: ThreadBody, @unchecked Sendable {
         }
     }
 
-    private func takeSubmissions() {
+    private func submit() {
+        takeSubmissions(then: .run)
+        if executors.jobs.isEmpty, ownSubmissions.isEmpty { stage = .output }
+    }
+
+    private func takeSubmissions(then next: Stage) {
         var taken = submissions.takeAll()
+        taken.append(contentsOf: takeOwnSubmissions())
         counters.submissions.add(taken.count)
         while let node = taken.popFirst() { node.perform(on: self) }
-        stage = .output
+        stage = next
+    }
+
+    private func takeOwnSubmissions() -> NodeChain<SubmissionLink> {
+        var taken = NodeChain<SubmissionLink>()
+        swap(&taken, &ownSubmissions)
+        return taken
+    }
+
+    private func runJobs() {
+        counters.jobs.add(executors.run(atMost: Self.jobBudget))
+        stage = .carryOut
     }
 
     private func output() {
@@ -257,14 +323,24 @@ package final class Worker: ThreadBody, @unchecked Sendable {
 
     /// The end of a pass: go round if something is left, else get ready to sleep.
     private func settle() -> ThreadStep {
-        if ending != nil, table.count == 0 {
+        if isDone, executors.jobs.end() {
             stage = .end
-        } else if stillReadable.isEmpty, stillAcceptable.isEmpty, toWrite.isEmpty {
+        } else if !hasMoreToDo {
             stage = .announce
         } else {
             stage = .wait
         }
         return .proceed
+    }
+
+    private var hasMoreToDo: Bool {
+        !stillReadable.isEmpty || !stillAcceptable.isEmpty || !toWrite.isEmpty || !ownSubmissions.isEmpty
+            || !executors.jobs.isEmpty
+    }
+
+    /// Nothing is left to look after, and nobody who might bring anything.
+    private var isDone: Bool {
+        ending != nil && table.count == 0 && handlers.load(ordering: .sequentiallyConsistent) == 0 && ownSubmissions.isEmpty
     }
 
     private func announce() {
@@ -282,6 +358,39 @@ package final class Worker: ThreadBody, @unchecked Sendable {
         sleepsUntil = timers.nextWake().map { MonotonicTime(nanoseconds: $0) }
         stage = .wait
         return .wait(epoll: epollNumber, deadline: sleepsUntil)
+    }
+}
+
+// MARK: - Handlers, from any thread
+
+extension Worker {
+    /// Once, by the engine, under its lock.
+    func take(partner: Partner) { self.partner = partner }
+
+    package func jobsArrived() { submit(jobSignal) }
+
+    /// A handler of one of this worker's connections begins.
+    package func handlerBegan() { handlers.wrappingAdd(1, ordering: .relaxed) }
+
+    package func handlerEnded() {
+        let left = handlers.wrappingSubtract(1, ordering: .sequentiallyConsistent).newValue
+        // A worker that is ending may be waiting for this.
+        if left == 0, isEnding.load(ordering: .sequentiallyConsistent) { submit(WakeRequest()) }
+    }
+
+    package var handlerCount: Int { handlers.load(ordering: .relaxed) }
+
+    /// Whether the calling thread is this worker's.
+    package var isCurrent: Bool { executors.jobs.isCurrent }
+
+    /// Takes jobs of other threads. In the submission list at most once: the queue asks when the first comes.
+    private final class JobSignal: ListNode, @unchecked Sendable {
+        override func perform(on worker: Worker) { worker.executors.jobs.takeRemote() }
+    }
+
+    /// Has the worker make a pass.
+    private final class WakeRequest: ListNode, @unchecked Sendable {
+        override func perform(on worker: Worker) {}
     }
 }
 
@@ -425,6 +534,7 @@ extension Worker {
 
     private func begin(end request: EndRequest) {
         if ending == nil {
+            isEnding.store(true, ordering: .sequentiallyConsistent)
             ending = Ending(isGraceful: request.isGraceful, done: request.done)
             let deadline = now.advanced(by: configuration.shutdownTimeout)
             _ = timers.insert(.endOfShutdown, at: deadline.nanoseconds)
@@ -447,8 +557,10 @@ extension Worker {
         timers = TimerWheel(now: now.nanoseconds)
         hasEnded.store(true, ordering: .sequentiallyConsistent)
         _ = submissions.takeAll()
-        ending?.done()
+        let done = ending?.done
         ending = nil
+        // Handlers have ended, so the partner has at most jobs left that nobody counts.
+        if let partner, let done { partner.requestEnd(done: done) } else { done?() }
         return .finished
     }
 }

@@ -31,6 +31,7 @@ package struct WorkerCounters: ~Copyable, Sendable {
     package let submissions = Counter()
     package let consumerWakes = Counter()
     package let consumerWakesAvoided = Counter()
+    package let jobs = Counter()
     package let receives = Counter()
     package let sends = Counter()
     package let bytesReceived = Counter()

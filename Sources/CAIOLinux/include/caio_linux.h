@@ -72,6 +72,12 @@ void caio_lookup_free(void *list);
 // lstat(2) of a socket: 0, -ENOTSOCK for another kind of file, or -errno.
 long caio_socket_file(const char *path, uint64_t *device, uint64_t *inode);
 
+// MARK: futex(2), on words of this process alone
+
+// Sleeps while the word is `expected`; returns for other reasons too.
+void caio_futex_wait(const void *word, uint32_t expected);
+void caio_futex_wake(const void *word, int count);
+
 // MARK: pthread_mutex_t and pthread_cond_t at a stable address; NULL for want of memory
 
 void *caio_mutex_create(void);

@@ -59,6 +59,11 @@ final class SimulatedHost: Host, @unchecked Sendable {
         if case .body(let current)? = running.last?.kind { current === body } else { false }
     }
 
+    var currentThreadIdentity: UInt {
+        guard case .body(let current)? = running.last?.kind else { return 0 }
+        return UInt(bitPattern: ObjectIdentifier(current))
+    }
+
     func offload(_ lane: OffloadLane, _ work: @escaping @Sendable () -> Void) throws(AIOError) {
         guard !isShutDown else { throw AIOError(.shutDown) }
         jobs.append(work)

@@ -1,0 +1,30 @@
+// Straight-line writing, with back-pressure. The waiting is done in AIOWorkers (ConnectionCore+Writing).
+
+public import AIOBytes
+import AIOKernel
+public import AIOWorkers
+
+extension Connection {
+    /// Writes `bytes`: returns when they are accepted, which is at once unless more than
+    /// `ConnectionLimits.highWaterMark` bytes wait to be sent. Then it suspends until fewer than `lowWaterMark`
+    /// do. The bytes are not copied.
+    ///
+    /// They are accepted as a whole or not at all: if this throws, none of them will be sent. Several tasks may
+    /// write; their writes go out in the order in which they were called, each in one piece.
+    /// - Throws: `CancellationError` if the task is cancelled, before or while it waits; `.closed` after
+    ///   `finish`, `close` or `abort`; `.connectionReset`, `.timedOut` and others if that is what ended the
+    ///   connection. That accepted bytes could not be sent is said by the next write or flush.
+    public func write(_ bytes: Bytes) async throws { try await core.write(bytes) }
+
+    /// Writes several parts, which stay together and leave in one system call where possible.
+    public func write(_ parts: [Bytes]) async throws { try await core.write(parts) }
+
+    /// Returns when everything accepted before is in the kernel's hands (which does not mean that the peer has
+    /// it). Cancelling stops the waiting, not the sending.
+    /// - Throws: as `write` does; what ended the connection, if it ended with bytes unsent.
+    public func flush() async throws { try await core.flush() }
+
+    /// Why the connection closed, once it has. Suspends until then; cancelling stops the waiting.
+    /// - Throws: `CancellationError`.
+    public func closed() async throws -> CloseReason { try await core.waitUntilClosed() }
+}

@@ -1,0 +1,108 @@
+// A server: listening sockets, and the handlers of the connections that they bring. `aio.listen(on:)` makes one,
+// `serve` runs it; `aio.serve(on:)` does both.
+
+public import AIOKernel
+import AIOWorkers
+import Synchronization
+
+/// Listening sockets whose connections a handler will serve. Made by `Proactor.listen(on:options:)`.
+///
+/// Listening begins at once: the kernel completes connections and keeps them (up to `ServerOptions.backlog`)
+/// until `serve` accepts them. A server that is let go of without being served closes its sockets.
+public final class Server: Sendable {
+    private let engine: Engine
+    let core: ServerCore
+    private let listeners: [ListenerCore]
+    private let hasBegun = Atomic<Bool>(false)
+
+    init(engine: Engine, core: ServerCore, listeners: [ListenerCore]) {
+        self.engine = engine
+        self.core = core
+        self.listeners = listeners
+    }
+
+    /// Where it listens; if port 0 was asked for, with the port that the kernel chose. The first, if there are
+    /// several.
+    public var endpoint: Endpoint { listeners[0].endpoint }
+
+    public var endpoints: [Endpoint] { listeners.map(\.endpoint) }
+
+    /// Runs `handler` for each connection, each in a task of its own, until the server has drained.
+    ///
+    /// When the handler returns, its connection is closed gracefully: what was written is sent, and no reset
+    /// overtakes it. When it throws, the error ends that connection only (gracefully too, unless it is a
+    /// `CancellationError`: then it is cut); it is reported once, with the peer, and counted.
+    ///
+    /// Suspends until the server has been asked to drain (`drain(within:)`, `Proactor.drain(within:)`,
+    /// `Proactor.shutdown()`, a signal) and every handler and connection has ended. Cancelling the task cuts all
+    /// connections and cancels all handlers at once; `serve` returns when they have ended.
+    /// - Throws: `.misuse` if it is served already; `.shutDown`; what broke a listening socket, after the other
+    ///   connections have been drained.
+    @discardableResult
+    public func serve(
+        _ handler: @escaping @Sendable (Connection) async throws -> Void
+    ) async throws(AIOError) -> DrainReport {
+        try begin()
+        let core = core
+        let engine = engine
+        let workers = engine.workers
+        for worker in workers { worker.handlerBegan() }
+        await withTaskCancellationHandler {
+            await withDiscardingTaskGroup { group in
+                for worker in workers {
+                    let executor = worker.taskExecutor(for: core.options.executor.place)
+                    group.addTask(executorPreference: executor) { await core.accept(on: worker, handler) }
+                }
+            }
+        } onCancel: {
+            core.cut()
+        }
+        for worker in workers { worker.handlerEnded() }
+        return try core.report()
+    }
+
+    private func begin() throws(AIOError) {
+        guard !hasBegun.exchange(true, ordering: .acquiringAndReleasing) else {
+            throw AIOError(.misuse, call: "serve", detail: "\(endpoint) is being served, or was")
+        }
+        if core.options.executor == .partner { try engine.startPartners() }
+        core.begin(with: listeners)
+        for listener in listeners { try engine.start(listener) }
+    }
+
+    /// Asks for the end: stops accepting (what the kernel had queued is accepted), lets handlers finish what they
+    /// are at, closes idle connections, and after `timeout` cuts what is left. Returns at once; `serve` returns
+    /// when it has happened. A second call can only make the deadline earlier.
+    public func drain(within timeout: Duration = .seconds(10)) { core.drain(within: timeout) }
+}
+
+extension ServerCore {
+    /// Takes connections of one worker and starts their handlers, which are its child tasks.
+    func accept(on worker: Worker, _ handler: @escaping @Sendable (Connection) async throws -> Void) async {
+        let queue = queues[worker.index]
+        await withDiscardingTaskGroup { group in
+            while true {
+                switch await queue.next() {
+                case .connection(let connection):
+                    worker.accounts.acceptedWasSeen()
+                    group.addTask { [self] in await handle(connection, handler) }
+                case .cancelAll: group.cancelAll()
+                case .end: return
+                }
+            }
+        }
+    }
+
+    private func handle(
+        _ connection: ConnectionCore, _ handler: @Sendable (Connection) async throws -> Void
+    ) async {
+        do {
+            try await handler(Connection(connection))
+            connection.close()
+            handlerCompleted()
+        } catch {
+            if error is CancellationError { connection.abort() } else { connection.close() }
+            handlerFailed(error, of: connection)
+        }
+    }
+}

@@ -1,0 +1,253 @@
+// A server's state while it runs: what its listeners report, its phases, its counts. Between the workers, which
+// call it on their threads, and Server.swift, which runs the handlers.
+
+import AIOKernel
+import AIOWorkers
+import Synchronization
+
+// Theory of operation
+//
+//   running ──drain──▶ closing listeners ──all closed──▶ draining ──none open──▶ ended
+//      │                      │                             │
+//      └──────────────────────┴──── deadline, cancel ───────┴──▶ cut ──none open──▶ ended
+//
+// A connection is open from its accept until it is closed *and* its handler has ended: it counts twice in
+// `open`. When that is zero and no listener can bring more, the accept queues end, the accepting tasks return,
+// and `serve` does.
+//
+// While it drains, a read that would wait for the first byte of something returns the end of the stream, so
+// that the loop of an idle handler ends in its own way; a handler in the middle of something goes on.
+
+/// Sendable, unchecked: what changes is atomic, or under `lock`.
+final class ServerCore: ConnectionObserver, @unchecked Sendable {
+    let engine: Engine
+    let options: ServerOptions
+    /// One a worker.
+    let queues: [AcceptQueue]
+    let failures: FailureReports
+    private let peers: PeerCounts?
+
+    /// Two for each connection: not closed, handler not ended. Workers add, workers and tasks subtract.
+    private let open = Atomic<Int>(0)
+    private let openConnections = Atomic<Int>(0)
+    private let accepted = Atomic<Int>(0)
+    private let refused = Atomic<Int>(0)
+    private let completed = Atomic<Int>(0)
+    private let failed = Atomic<Int>(0)
+    private let cutCount = Atomic<Int>(0)
+    /// The phase, for workers to look at without the lock: a new connection is told of it.
+    private let stage = Atomic<UInt8>(0)
+
+    private let lock = PosixLock()
+    // Under `lock`.
+    private var phase = Phase.running
+    private var listeners: [ListenerCore] = []
+    private var openAtDrain = 0
+    private var timers: [TimerNode] = []
+    private var onEnded: [@Sendable () -> Void] = []
+    private var failure: AIOError?
+
+    private enum Phase: UInt8 { case running, closing, draining, drainingAll, cut, ended }
+
+    init(engine: Engine, options: ServerOptions) {
+        self.engine = engine
+        self.options = options
+        queues = engine.workers.map { _ in AcceptQueue() }
+        failures = FailureReports(engine: engine)
+        peers = options.connectionsPerPeerMax.map(PeerCounts.init)
+    }
+
+    func begin(with listeners: [ListenerCore]) { lock.withLock { self.listeners = listeners } }
+
+    // MARK: From the workers
+
+    func admits(_ peer: Endpoint) -> Admission {
+        let isFull = options.connectionsMax.map { openConnections.load(ordering: .relaxed) >= $0 } ?? false
+        guard !isFull, peers?.admit(peer) ?? true else {
+            refused.wrappingAdd(1, ordering: .relaxed)
+            return switch options.refusal {
+            case .close: .close
+            case .reset: .reset
+            case .reply(let bytes): .reply(bytes)
+            }
+        }
+        openConnections.wrappingAdd(1, ordering: .relaxed)
+        open.wrappingAdd(2, ordering: .sequentiallyConsistent)
+        accepted.wrappingAdd(1, ordering: .relaxed)
+        return .accept
+    }
+
+    func opened(_ connection: ConnectionCore, on worker: Worker) {
+        switch Phase(rawValue: stage.load(ordering: .sequentiallyConsistent)) {
+        case .draining, .closing: connection.endReads(.afterFirstBytes)
+        case .drainingAll: connection.endReads(.all)
+        case .cut, .ended: connection.abort()
+        case .running, nil: break
+        }
+        queues[worker.index].put(connection, on: worker)
+    }
+
+    func closed(_ connection: ConnectionCore, on worker: Worker) {
+        openConnections.wrappingSubtract(1, ordering: .relaxed)
+        peers?.forget(connection.peer)
+        oneEnded()
+    }
+
+    func listenerFailed(_ error: AIOError) {
+        lock.withLock { failure = failure ?? error }
+        drain(within: options.failedListenerDrainTimeout)
+    }
+
+    // MARK: From the handlers
+
+    func handlerCompleted() {
+        completed.wrappingAdd(1, ordering: .relaxed)
+        oneEnded()
+    }
+
+    func handlerFailed(_ error: any Error, of connection: ConnectionCore) {
+        failed.wrappingAdd(1, ordering: .relaxed)
+        failures.report(error, of: connection)
+        oneEnded()
+    }
+
+    private func oneEnded() {
+        let left = open.wrappingSubtract(1, ordering: .sequentiallyConsistent).newValue
+        if left == 0, stage.load(ordering: .sequentiallyConsistent) != Phase.running.rawValue { endIfDone() }
+    }
+
+    // MARK: Phases
+
+    /// Handlers that have not ended.
+    var isRunning: Bool { lock.withLock { phase != .ended } }
+
+    /// Begins to drain; a second call can only make the deadline earlier.
+    func drain(within timeout: Duration) {
+        let deadline = engine.call(after: timeout) { [weak self] in self?.cut() }
+        let listeners = lock.withLock { () -> [ListenerCore]? in
+            guard phase.rawValue < Phase.cut.rawValue else { return nil }
+            timers.append(deadline)
+            guard phase == .running else { return nil }
+            enter(.closing)
+            openAtDrain = openConnections.load(ordering: .relaxed)
+            return self.listeners
+        }
+        guard let listeners else { return }
+        close(listeners) { [self] in listenersClosed() }
+    }
+
+    /// Calls `done` when all have closed, having accepted what the kernel had queued.
+    private func close(_ listeners: [ListenerCore], done: @escaping @Sendable () -> Void) {
+        let left = SharedCount(listeners.count)
+        if listeners.isEmpty { done() }
+        for listener in listeners {
+            listener.whenClosed { if left.subtractOne() == 0 { done() } }
+            listener.close()
+        }
+    }
+
+    private func listenersClosed() {
+        let isDraining = lock.withLock { () -> Bool in
+            guard phase == .closing else { return false }
+            enter(.draining)
+            timers.append(
+                engine.call(after: options.drainFirstBytesTimeout) { [weak self] in self?.firstBytesTimeoutPassed() })
+            return true
+        }
+        if isDraining { visitConnections { $0.endReads(.afterFirstBytes) } }
+        endIfDone()
+    }
+
+    private func firstBytesTimeoutPassed() {
+        let isDraining = lock.withLock { () -> Bool in
+            guard phase == .draining else { return false }
+            enter(.drainingAll)
+            return true
+        }
+        if isDraining { visitConnections { $0.endReads(.all) } }
+    }
+
+    /// Cuts what is left, connections and handlers: the deadline, or the cancellation of `serve`.
+    func cut() {
+        let (isCut, listeners) = lock.withLock { () -> (Bool, [ListenerCore]) in
+            guard phase.rawValue < Phase.cut.rawValue else { return (false, []) }
+            if phase == .running { openAtDrain = openConnections.load(ordering: .relaxed) }
+            let before = phase
+            enter(.cut)
+            return (true, before == .running ? self.listeners : [])
+        }
+        guard isCut else { return }
+        close(listeners) { [self] in endIfDone() }
+        visitConnections { [self] connection in
+            if connection.closeReason == nil { cutCount.wrappingAdd(1, ordering: .relaxed) }
+            connection.abort()
+        }
+        for queue in queues { queue.cancelAll() }
+        endIfDone()
+    }
+
+    private func visitConnections(_ body: @escaping @Sendable (ConnectionCore) -> Void) {
+        for worker in engine.workers { worker.visitConnections(of: self, body) }
+    }
+
+    /// Under `lock`.
+    private func enter(_ next: Phase) {
+        phase = next
+        stage.store(next.rawValue, ordering: .sequentiallyConsistent)
+    }
+
+    private func endIfDone() {
+        guard open.load(ordering: .sequentiallyConsistent) == 0 else { return }
+        let ending = lock.withLock { () -> (timers: [TimerNode], bodies: [@Sendable () -> Void])? in
+            guard phase == .draining || phase == .drainingAll || phase == .cut else { return nil }
+            guard listeners.allSatisfy(\.hasClosed) else { return nil }
+            enter(.ended)
+            defer {
+                timers = []
+                onEnded = []
+                listeners = []
+            }
+            return (timers, onEnded)
+        }
+        guard let ending else { return }
+        for timer in ending.timers { _ = timer.cancel() }
+        for queue in queues { queue.end() }
+        for body in ending.bodies { body() }
+    }
+
+    /// Runs `body` once no connection and no handler is left.
+    func whenEnded(_ body: @escaping @Sendable () -> Void) {
+        let isOver = lock.withLock { () -> Bool in
+            if phase != .ended { onEnded.append(body) }
+            return phase == .ended
+        }
+        if isOver { body() }
+    }
+
+    // MARK: Counts
+
+    var handlerCount: Int {
+        accepted.load(ordering: .relaxed) - completed.load(ordering: .relaxed) - failed.load(ordering: .relaxed)
+    }
+
+    /// Once it has ended. Throws what broke a listener.
+    func report() throws(AIOError) -> DrainReport {
+        let (failure, openAtDrain) = lock.withLock { (self.failure, self.openAtDrain) }
+        if let failure { throw failure }
+        var report = DrainReport()
+        report.accepted = accepted.load(ordering: .relaxed)
+        report.refused = refused.load(ordering: .relaxed)
+        report.completed = completed.load(ordering: .relaxed)
+        report.failed = failed.load(ordering: .relaxed)
+        report.openAtDrain = openAtDrain
+        report.cut = cutCount.load(ordering: .relaxed)
+        return report
+    }
+}
+
+/// A number that several threads count down.
+private final class SharedCount: Sendable {
+    private let value: Atomic<Int>
+    init(_ value: Int) { self.value = Atomic(value) }
+    func subtractOne() -> Int { value.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue }
+}

@@ -1,0 +1,221 @@
+// What a task that reads does: takes bytes from the inbox, or waits until the worker has put enough there.
+// Called by AIO's Connection; the worker's side is in ConnectionCore+Input.
+
+package import AIOBytes
+package import AIOKernel
+import Synchronization
+
+// Theory of operation
+//
+// A read looks into the inbox under the connection's lock. If what it wants is there, it takes it and returns
+// without suspending. Otherwise it leaves what it waits for in `reader` and suspends; the worker, which looks
+// at `reader` whenever it has added to the inbox, resumes it. The resumed read looks again: it is not handed
+// its bytes. So a read that is cancelled while it waits has taken nothing, and there is nothing to give back:
+// bytes that came at the same moment are there for the next read.
+//
+// A read that wants more than the receive window (`read(exactly:)`) widens the window for as long as it waits.
+//
+// One read at a time, because two would each get parts of one stream.
+
+extension ConnectionCore {
+    /// Up to `limit` bytes, at least one; nil at the end.
+    package func read(atMost limit: Int) async throws -> Bytes? {
+        try await input(atLeast: 1) { inbox in inbox.popFirst(atMost: limit) }
+    }
+
+    /// Exactly `count` bytes in one piece; nil at an end before the first of them.
+    package func read(exactly count: Int, memoryMax: Int) async throws -> Bytes? {
+        if count == 0 { return Bytes() }
+        try checkGoal(count, memoryMax: memoryMax)
+        var parts = try await input(atLeast: count) { inbox -> Parts? in
+            inbox.byteCount >= count ? Parts(taking: count, from: &inbox) : nil
+        }
+        if let joined = parts?.join() { return joined }
+        // The end came first. What is there stays there.
+        let left = lock.withLock { shared.inbox.byteCount }
+        if left == 0 { return nil }
+        throw AIOError(
+            .connectionClosedEarly, call: "read(exactly:)", detail: "\(left) of \(count) bytes before the end")
+    }
+
+    /// Everything up to the end, which must come before more than `limit` bytes.
+    package func readAll(atMost limit: Int, memoryMax: Int) async throws -> Bytes {
+        try checkGoal(limit, memoryMax: memoryMax)
+        var isTooMuch = false
+        var parts = try await input(atLeast: limit + 1) { inbox -> Parts? in
+            isTooMuch = inbox.byteCount > limit
+            return isTooMuch || inbox.isEmpty ? nil : Parts(taking: inbox.byteCount, from: &inbox)
+        }
+        if isTooMuch {
+            throw AIOError(.limitReached, call: "readAll(atMost:)", detail: "more than \(limit) bytes came")
+        }
+        return parts?.join() ?? Bytes()
+    }
+
+    /// At least `count` bytes, in one piece, that stay for the next read; fewer only before the end, nil at the
+    /// end.
+    package func peek(atLeast count: Int, memoryMax: Int) async throws -> Bytes? {
+        try checkGoal(count, memoryMax: memoryMax)
+        return try await input(atLeast: max(count, 1), returnsCredit: false) { inbox in
+            inbox.isEmpty ? nil : inbox.joinFirst(atLeast: count)
+        }
+    }
+
+    private func checkGoal(_ count: Int, memoryMax: Int) throws(AIOError) {
+        guard count >= 0 else { throw AIOError(.invalidArgument, detail: "\(count) bytes were asked for") }
+        guard count <= memoryMax else {
+            let detail = "\(count) bytes at once are more than half of inboundByteCountMax"
+            throw AIOError(.limitReached, detail: detail)
+        }
+    }
+
+    /// Waits until `goal` bytes are there or no more will come, and has `take` take what it wants, under the
+    /// lock. nil at the end.
+    private func input<Taken: InboxPart>(
+        atLeast goal: Int, returnsCredit: Bool = true, _ take: (inout ByteQueue) -> Taken?
+    ) async throws -> Taken? {
+        if Task.isCancelled { throw CancellationError() }
+        lock.lock()
+        if shared.reader.isActive {
+            lock.unlock()
+            throw AIOError(.misuse, call: "read", detail: "another task is reading this connection")
+        }
+        while true {
+            if shared.inbox.byteCount >= goal || shared.isInputEnded {
+                let taken = take(&shared.inbox)
+                let ending = taken == nil ? shared.inputEnding(isSilenced: isSilenced.load(ordering: .relaxed)) : .none
+                lock.unlock()
+                if let taken {
+                    if returnsCredit { taken.returnCredit(to: self) }
+                    return taken
+                }
+                if case .failed(let error) = ending { throw error }
+                return nil
+            }
+            if sink.events != nil {
+                lock.unlock()
+                throw AIOError(.misuse, call: "read", detail: "this connection's bytes arrive in aio.events")
+            }
+            let number = shared.reader.begin(goal: goal)
+            lock.unlock()
+            if goal > limits.receiveWindow { widenWindow(to: goal) }
+            await suspendReader(number)
+            if goal > limits.receiveWindow { wantedByteCount.store(0, ordering: .sequentiallyConsistent) }
+            lock.lock()
+            if shared.reader.end() {
+                lock.unlock()
+                throw CancellationError()
+            }
+        }
+    }
+
+    private func suspendReader(_ number: UInt32) async {
+        await withTaskCancellationHandler {
+            unsafe await withUnsafeContinuation { continuation in
+                lock.lock()
+                if shared.readerNeedNotWait {
+                    lock.unlock()
+                    unsafe continuation.resume()
+                } else {
+                    unsafe shared.reader.suspend(continuation)
+                    lock.unlock()
+                }
+            }
+        } onCancel: {
+            lock.lock()
+            let reader = unsafe shared.reader.cancel(number) ? shared.reader.take() : nil
+            lock.unlock()
+            unsafe reader?.resume()
+        }
+    }
+
+    /// The window is wider for as long as the read waits; the partner is `roomInWindow`'s second look.
+    private func widenWindow(to byteCount: Int) {
+        wantedByteCount.store(byteCount, ordering: .sequentiallyConsistent)
+        guard readPaused.load(ordering: .sequentiallyConsistent), clearReadPaused() else { return }
+        request(.resumeReading)
+    }
+
+    /// The partner thread has taken this connection off its list: resumes the reader, if it may still go on.
+    package func wakeReader() {
+        lock.lock()
+        shared.isSignalled = false
+        let reader = unsafe shared.readerMayGoOn ? shared.reader.take() : nil
+        lock.unlock()
+        unsafe reader?.resume()
+    }
+
+    /// From now on a read that would wait for the first byte of something returns the end instead: the server
+    /// is draining.
+    package func endReads(_ level: DrainLevel) {
+        lock.lock()
+        shared.drain = level
+        let reader = unsafe shared.readerMayGoOn ? shared.reader.take() : nil
+        lock.unlock()
+        unsafe reader?.resume()
+    }
+}
+
+/// What a read took from an inbox.
+protocol InboxPart {
+    func returnCredit(to connection: ConnectionCore)
+}
+
+extension Bytes: InboxPart {
+    func returnCredit(to connection: ConnectionCore) { connection.returnCredit(for: self) }
+}
+
+/// Several slices, to be one piece once the lock is free.
+private struct Parts: InboxPart {
+    private var slices: [Bytes] = []
+
+    init(taking byteCount: Int, from inbox: inout ByteQueue) {
+        var left = byteCount
+        while left > 0, let slice = inbox.popFirst(atMost: left) {
+            slices.append(slice)
+            left -= slice.count
+        }
+    }
+
+    func returnCredit(to connection: ConnectionCore) { for slice in slices { connection.returnCredit(for: slice) } }
+
+    mutating func join() -> Bytes { slices.count == 1 ? slices[0] : Bytes(joining: slices) }
+}
+
+extension ConnectionCore.SharedSide {
+    enum InputEnding { case none, failed(AIOError) }
+
+    /// No more bytes will be put into the inbox.
+    var isInputEnded: Bool {
+        waitingSignals.contains(.peerEnded) || isClosed || isEndedByProgram || isDrainedOfInput
+    }
+
+    /// Half of a message in the inbox is work in flight: its reader waits on, until the drain's deadline.
+    private var isDrainedOfInput: Bool {
+        guard inbox.isEmpty else { return false }
+        switch drain {
+        case .none: return false
+        case .afterFirstBytes: return hasReceived
+        case .all: return true
+        }
+    }
+
+    /// A suspended reader is to be resumed.
+    var readerMayGoOn: Bool { reader.isSuspended && readerNeedNotWait }
+
+    var readerNeedNotWait: Bool {
+        inbox.byteCount >= reader.goal || isInputEnded || reader.isCancelled
+    }
+
+    /// Why there are no more bytes: an orderly end, or something that the reader has to know.
+    func inputEnding(isSilenced: Bool) -> InputEnding {
+        if isSilenced { return .failed(AIOError(.closed, call: "read")) }
+        // What the peer said last counts, not what became of the connection after it.
+        if waitingSignals.contains(.peerEnded) { return .none }
+        guard let closeReason else { return .none }
+        switch closeReason {
+        case .peer, .local: return .none
+        default: return .failed(closeReason.error(call: "read"))
+        }
+    }
+}
