@@ -1,4 +1,4 @@
-"""scripts/bench: compares TCP echo servers. Here is the command line; each command is a file of its own.
+"""scripts/bench: compares TCP servers. Here is the command line; each command is a file of its own.
 
 A run is: contenders.py names the servers, build.py builds them, and for each measurement server.py starts
 one, load.py loads it, table.py prints what came of it. machine.py knows cores, limits and tools.
@@ -12,28 +12,39 @@ import sys
 
 import allocations
 import build
+import churn
 import contenders
 import echo
 import idle
+import latency
 import machine
+import proxy
+import scaling
+import soak
 import syscalls
 from failure import Failure
 
 COMMANDS = {
     "echo": (echo, "requests a second, CPU time a request, latency, in a closed loop"),
+    "churn": (churn, "connections a second, CPU time a connection, with one message on each"),
+    "latency": (latency, "one message at a time: the time there and back"),
+    "scaling": (scaling, "echo with one worker and with two, the load sharing the machine"),
+    "proxy": (proxy, "bytes a second through a TCP proxy, CPU time a GB"),
     "idle": (idle, "memory of the server for each idle connection"),
     "hold": (idle.hold, "15,000 connections held and echoed on: passes or fails"),
+    "soak": (soak, "two million short connections, memory and descriptors watched: passes or fails"),
     "syscalls": (syscalls, "system calls a message, by strace or perf"),
     "allocations": (allocations, "heap allocations a message, by thread"),
 }
 
 
-def common_options(default_contenders: str) -> argparse.ArgumentParser:
+def common_options(module: object) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
+    known, default = getattr(module, "KNOWN", contenders.ECHO), module.CONTENDERS
+    keys = ",".join(contender.key for contender in known)
     options.add_argument(
-        "--contenders", type=contenders.chosen, default=default_contenders, metavar="LIST",
-        help=f"any of {','.join(contenders.KEYS)}, or name='command with {{port}}' for another server "
-             f"(default {default_contenders})")
+        "--contenders", type=contenders.chooser(known), default=default, metavar="LIST",
+        help=f"any of {keys}, or name='command with {{port}}' for another server (default {default})")
     options.add_argument("--no-build", action="store_true", help="run what is already built")
     options.add_argument("--scratch-path", default=build.SCRATCH, metavar="DIR",
                          help="where the other servers and the load are built (default Benchmarks/.build)")
@@ -45,13 +56,13 @@ def common_options(default_contenders: str) -> argparse.ArgumentParser:
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
-        description="Builds TCP echo servers in release, runs each pinned to one core with the load on "
+        description="Builds TCP servers in release, runs each pinned to one core with the load on "
                     "another, loopback only, and prints Markdown tables.",
         epilog="scripts/bench COMMAND --help says what a command measures, and its options.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=module.__doc__,
-                                  parents=[common_options(module.CONTENDERS)],
+                                  parents=[common_options(module)],
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_options(sub)
     return parser

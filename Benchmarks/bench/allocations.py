@@ -16,7 +16,7 @@ from load import load
 from server import running
 from table import print_heading, print_table
 
-CONTENDERS = "aio"
+CONTENDERS = "closure,actor"
 KINDS = ["malloc", "calloc", "realloc", "aligned", "free", "bytes"]
 
 

@@ -16,7 +16,7 @@ from load import load
 from server import running
 from table import number, print_heading, print_table
 
-CONTENDERS = "c,nio,nio-async,aio"
+CONTENDERS = "c,nio,nio-async,tokio,closure,actor"
 DESCRIPTORS_SPARE = 100  # what a server may hold besides its connections
 
 
@@ -76,4 +76,4 @@ hold = SimpleNamespace(
     __doc__="""Holds many connections: each echoes a message when opened and another after the hold, byte for
 byte; none may be closed meanwhile, all must be closed after. Ends non-zero when a contender fails.
 """,
-    CONTENDERS="c,aio", add_options=add_hold_options, run=run_hold)
+    CONTENDERS="c,closure,actor", add_options=add_hold_options, run=run_hold)

@@ -1,4 +1,4 @@
-"""Runs the load generator once, pinned, and returns what it reports. Any error or wrong byte ends the run."""
+"""Runs a load generator once, pinned, and returns what it reports. Any error or wrong byte ends the run."""
 
 from __future__ import annotations
 
@@ -8,17 +8,33 @@ import os
 import subprocess
 
 import build
-import machine
 from contenders import Contender
 from failure import Failure
-from server import Running
+from machine import Cores
+from server import Running, running
 
 
 def load(server: Running, contender: Contender, options: argparse.Namespace, seconds_max: float,
          **arguments: object) -> dict:
-    """`arguments` are the load's own options: `message_bytes=64` is `--message-bytes=64`."""
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()]
-    command = [*machine.cores().load, os.path.join(build.c_directory(options), "load"), "--json",
+    """The load for echo servers."""
+    return generate("load", server, contender, options, seconds_max, json=True, **arguments)
+
+
+def load_once(contender: Contender, options: argparse.Namespace, cores: Cores | None = None,
+              **arguments: object) -> dict:
+    """Starts the server, loads it for as long as the options say, ends it."""
+    with running(contender, options, cores=cores) as server:
+        return load(server, contender, options, seconds_max=options.warmup + options.seconds + 60,
+                    message_bytes=options.message_bytes, warmup=options.warmup, seconds=options.seconds,
+                    **arguments)
+
+
+def generate(program: str, server: Running, contender: Contender, options: argparse.Namespace,
+             seconds_max: float, **arguments: object) -> dict:
+    """`arguments` are the program's own options: `message_bytes=64` is `--message-bytes=64`, True a flag."""
+    words = [f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+             for name, value in arguments.items()]
+    command = [*server.cores.load, os.path.join(build.c_directory(options), program),
                "--port", str(server.port), "--pid", str(server.pid), *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                stdin=subprocess.DEVNULL)

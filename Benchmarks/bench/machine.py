@@ -49,10 +49,21 @@ def cores() -> Cores:
                  f"server on core {server}, load on core {load}")
 
 
+# Where the question is what more workers give: everything may run anywhere.
+UNPINNED = Cores([], [], "server and load share all cores")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def somebody_listens_on(port: int) -> bool:
+    """For servers that do not say so. Connecting to find out would be a connection that nobody counts."""
+    with open("/proc/net/tcp", encoding="ascii") as lines:
+        rows = [line.split() for line in lines][1:]
+    return any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)  # 0A: TCP_LISTEN
 
 
 def description() -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import machine
 from contenders import Contender
 from failure import Failure
+from machine import Cores
 
 START_SECONDS_MAX = 30
 END_SECONDS_MAX = 20
@@ -24,41 +25,46 @@ END_SECONDS_MAX = 20
 class Running:
     port: int
     pid: int  # of the server itself, also when a tool runs it
+    cores: Cores
 
 
 @contextlib.contextmanager
 def running(contender: Contender, options: argparse.Namespace, through: list[str] | None = None,
-            ) -> Iterator[Running]:
+            cores: Cores | None = None, sink: int = 0) -> Iterator[Running]:
     """The server, for as long as the `with` lasts. `through` is a command that runs another: strace, env.
+    It is pinned unless `cores` say otherwise; a proxy connects to the port `sink`.
 
     A shell writes its own process id and becomes the server, so the id is right behind any such command.
     """
-    port = machine.free_port()
+    port, cores = machine.free_port(), cores or machine.cores()
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         output_path, pid_path = os.path.join(directory, "output"), os.path.join(directory, "pid")
-        become = ["sh", "-c", 'echo $$ >"$0"; exec "$@"', pid_path, *contender.command_for(port, options)]
-        command = [*machine.cores().server, *(through or []), *become]
+        become = ["sh", "-c", 'echo $$ >"$0"; exec "$@"', pid_path,
+                  *contender.command_for(port, options, sink)]
+        command = [*cores.server, *(through or []), *become]
         with open(output_path, "wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT,
                                        stdin=subprocess.DEVNULL)
         try:
-            wait_until_listening(contender, process, output_path)
-            yield Running(port, pid_from(pid_path))
+            wait_until_listening(contender, port, process, output_path)
+            yield Running(port, pid_from(pid_path), cores)
             end(contender, process, pid_from(pid_path), output_path)
         finally:
             kill(process, pid_path)
 
 
-def wait_until_listening(contender: Contender, process: subprocess.Popen[bytes], output_path: str) -> None:
+def wait_until_listening(contender: Contender, port: int, process: subprocess.Popen[bytes],
+                         output_path: str) -> None:
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
         text = contents(output_path)
-        if any(line.startswith("listening on") for line in text.splitlines()):
+        says = any(line.startswith("listening on") for line in text.splitlines())
+        if says or (not contender.announces and machine.somebody_listens_on(port)):
             return
         if process.poll() is not None:
             raise Failure(f"{contender.key} ended with status {process.returncode}, never listened: {text}")
         time.sleep(0.02)
-    raise Failure(f"{contender.key} did not print 'listening on' within {START_SECONDS_MAX} s: "
+    raise Failure(f"{contender.key} was not listening within {START_SECONDS_MAX} s: "
                   f"{contents(output_path)}")
 
 
@@ -71,7 +77,7 @@ def end(contender: Contender, process: subprocess.Popen[bytes], pid: int, output
         process.wait(END_SECONDS_MAX)
     except subprocess.TimeoutExpired as slow:
         raise Failure(f"{contender.key} did not end within {END_SECONDS_MAX} s of SIGTERM") from slow
-    if process.returncode != 0:
+    if process.returncode not in contender.end_statuses:
         raise Failure(f"{contender.key} ended with status {process.returncode}: {contents(output_path)}")
 
 

@@ -23,7 +23,7 @@ from load import load
 from server import Running, running
 from table import print_heading, print_table
 
-CONTENDERS = "c,nio,nio-async,aio"
+CONTENDERS = "c,nio,nio-async,tokio,closure,actor"
 SHOWN_FROM = 0.0005  # calls a message
 STRACE_LINE = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?([a-z_]\w*)\s*$")
 PERF_CALLS = """accept accept4 clock_nanosleep close epoll_ctl epoll_pwait epoll_pwait2 epoll_wait eventfd2

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 import machine
 
 
-def print_heading(title: str, *notes: str) -> None:
+def print_heading(title: str, *notes: str, cores: machine.Cores | None = None) -> None:
     print(f"\n### {title}\n")
-    for note in (f"{machine.description()}; {machine.cores().description}.", *notes):
+    for note in (f"{machine.description()}; {(cores or machine.cores()).description}.", *notes):
         print(note)
     print()
 
@@ -28,6 +28,16 @@ def print_table(header: list[str], rows: Iterable[list[str]], names: int = 1) ->
 
 def median_of(results: list[dict], pick: Callable[[dict], float]) -> float:
     return statistics.median(pick(result) for result in results)
+
+
+def median_at(results: list[dict], *path: str) -> float:
+    """Of what is found by these keys, one after the other."""
+    def found(result: dict) -> float:
+        for key in path:
+            result = result[key]
+        return result
+
+    return median_of(results, found)
 
 
 def number(value: float) -> str:

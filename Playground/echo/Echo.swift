@@ -39,6 +39,7 @@ struct Echo: AsyncParsableCommand {
             case .global: .global
             }
         try await withProactor(configuration) { [options] aio in
+            try aio.drain(on: [.interrupt, .terminate], within: .seconds(5))
             let address = host.contains(":") ? "[\(host)]" : host
             let server = try await aio.listen(on: "\(address):\(port)", options: options)
             print("listening on \(server.endpoint)")

@@ -20,6 +20,7 @@ public final class Proactor: Sendable {
     let engine: Engine
     /// What has been completed, and the calls that ask for more.
     public let events: Events
+    let servers = Servers()
 
     /// Starts the workers.
     /// - Throws: `.invalidArgument` for a configuration that makes no sense; `.descriptorLimit`,

@@ -27,19 +27,37 @@ package final class SlabPool {
     /// The part that every thread may touch: idle blocks, and counts for statistics.
     package let blocks: SlabBlocks
 
-    private var current: Slab?
-    /// The offset in `current` of the first byte not yet used.
-    private var cursor = 0
+    /// The slab being filled. In a box, since every read passes here (see `Owned`).
+    private let filling = Owned(Filling())
     /// Idle blocks that have been taken off the shared list: a list through their first words.
     private var ready: UnsafeMutableRawPointer?
     /// Accounts of retired slabs; those at zero are yet to be swept out.
     private var retired: [SlabAccount] = []
     private var sweepAtCount = SlabPool.sweepAtCountMin
-    private var isFilling = false
     /// Slabs begun so far. Who watches holdings looks again when it changes.
     package private(set) var slabsTaken = 0
 
     private static let sweepAtCountMin = 32
+
+    private struct Filling: ~Copyable {
+        var current: Slab?
+        /// The offset in `current` of the first byte not yet used.
+        var cursor = 0
+        /// A fill closure runs.
+        var isUnderWay = false
+    }
+
+    private var current: Slab? { filling.value.current }
+
+    private var cursor: Int {
+        get { filling.value.cursor }
+        set { filling.value.cursor = newValue }
+    }
+
+    private var isFilling: Bool {
+        get { filling.value.isUnderWay }
+        set { filling.value.isUnderWay = newValue }
+    }
 
     package init(
         slabByteCount: Int = SlabPool.slabByteCountDefault,
@@ -165,7 +183,7 @@ package final class SlabPool {
         let block = unsafe blocks.takeBlock(from: &ready)
         let account = SlabAccount(capacity: slabByteCount)
         let slab = unsafe Slab.makePooled(block: block, home: blocks, account: account)
-        current = slab
+        filling.value.current = slab
         cursor = 0
         slabsTaken += 1
         return slab

@@ -4,6 +4,10 @@
 // does not take is copied to memory of the connection's own, and until that is out the connection waits for
 // EPOLLOUT alone. So bytes never wait while more are read: a peer that does not read is not read from either,
 // end of file is met only with nothing left to send, and a connection holds at most one buffer of bytes.
+//
+// With --processes N there are N such, each with a listener of its own on the same port (SO_REUSEPORT): the
+// kernel deals the connections out. All listen before the first is forked off, so none gets more for being
+// early. The first ends the others, and they end with it.
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,11 +21,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { bufferBytes = 16 * 1024, eventsMax = 256, backlog = 4096 };
+enum { bufferBytes = 64 * 1024, eventsMax = 256, backlog = 4096, processesMax = 64 };
 
 struct connection {
     struct connection *previous, *next; // all of them, so that the end can close them
@@ -137,37 +143,39 @@ static void accept_all(struct server *server) {
     }
 }
 
-static void start(struct server *server, uint16_t port) {
-    sigset_t ending;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
-    sigprocmask(SIG_BLOCK, &ending, NULL);
-
-    server->connections.next = server->connections.previous = &server->connections;
-    server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    server->signals = signalfd(-1, &ending, SFD_NONBLOCK | SFD_CLOEXEC);
-    server->epoll = epoll_create1(EPOLL_CLOEXEC);
-    server->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (server->signals < 0 || server->epoll < 0 || server->listener < 0) fail("socket, epoll or signalfd");
-
+static int listen_on(uint16_t port, bool isShared) {
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener < 0) fail("socket");
     int on = 1; // TCP_NODELAY is inherited by what is accepted
-    setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(server->listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (isShared) setsockopt(listener, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    if (bind(server->listener, (struct sockaddr *)&address, length) != 0) fail("bind");
-    if (listen(server->listener, backlog) != 0) fail("listen");
-    if (getsockname(server->listener, (struct sockaddr *)&address, &length) != 0) fail("getsockname");
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0) fail("bind");
+    if (listen(listener, backlog) != 0) fail("listen");
+    return listener;
+}
 
+static uint16_t port_of(int listener) {
+    struct sockaddr_in address;
+    socklen_t length = sizeof address;
+    if (getsockname(listener, (struct sockaddr *)&address, &length) != 0) fail("getsockname");
+    return ntohs(address.sin_port);
+}
+
+static void start(struct server *server, int listener, const sigset_t *ending) {
+    server->connections.next = server->connections.previous = &server->connections;
+    server->listener = listener;
+    server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    server->signals = signalfd(-1, ending, SFD_NONBLOCK | SFD_CLOEXEC);
+    server->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (server->signals < 0 || server->epoll < 0) fail("epoll or signalfd");
     struct epoll_event accepting = {.events = EPOLLIN, .data.ptr = &server->listener};
     struct epoll_event signalled = {.events = EPOLLIN, .data.ptr = &server->signals};
     if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->listener, &accepting) != 0 ||
         epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->signals, &signalled) != 0)
         fail("epoll_ctl");
-    printf("listening on 127.0.0.1:%u\n", ntohs(address.sin_port));
-    fflush(stdout);
 }
 
 static void serve(struct server *server) {
@@ -192,19 +200,76 @@ static void serve(struct server *server) {
     }
 }
 
-static uint16_t port_from(int argc, char **argv) {
-    char *end = "?";
-    unsigned long port = 0;
-    if (argc == 3 && strcmp(argv[1], "--port") == 0) port = strtoul(argv[2], &end, 10);
-    if (*end == '\0' && port <= UINT16_MAX) return (uint16_t)port;
-    printf("usage: echo-c --port N    (TCP echo on 127.0.0.1 until SIGINT or SIGTERM)\n");
+struct options {
+    uint16_t port;
+    uint32_t processCount;
+};
+
+static unsigned long number_from(const char *text, unsigned long least, unsigned long most) {
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    if (*text >= '0' && *text <= '9' && *end == '\0' && number >= least && number <= most) return number;
+    fprintf(stderr, "echo-c: \"%s\" is not a number from %lu to %lu\n", text, least, most);
+    exit(2);
+}
+
+static struct options options_from(int argc, char **argv) {
+    struct options options = {.processCount = 1};
+    int used = 1;
+    for (; used + 1 < argc; used += 2) {
+        if (strcmp(argv[used], "--port") == 0)
+            options.port = (uint16_t)number_from(argv[used + 1], 0, UINT16_MAX);
+        else if (strcmp(argv[used], "--processes") == 0)
+            options.processCount = (uint32_t)number_from(argv[used + 1], 1, processesMax);
+        else
+            break;
+    }
+    if (argc > 1 && used == argc) return options;
+    printf("usage: echo-c --port N [--processes N]    (TCP echo on 127.0.0.1 until SIGINT or SIGTERM)\n");
     exit(argc == 2 && strcmp(argv[1], "--help") == 0 ? 0 : 2);
+}
+
+// 0 in the first process, which has all the others in `children`; in those, their number.
+static uint32_t fork_others(uint32_t processCount, pid_t *children) {
+    for (uint32_t i = 1; i < processCount; i++) {
+        children[i] = fork();
+        if (children[i] < 0) fail("fork");
+        if (children[i] > 0) continue;
+        prctl(PR_SET_PDEATHSIG, SIGTERM); // however the first one ends
+        return i;
+    }
+    return 0;
 }
 
 int main(int argc, char **argv) {
     static struct server server;
-    start(&server, port_from(argc, argv));
+    struct options options = options_from(argc, argv);
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGTERM);
+    sigprocmask(SIG_BLOCK, &ending, NULL);
+
+    int listeners[processesMax];
+    pid_t children[processesMax];
+    bool isShared = options.processCount > 1;
+    listeners[0] = listen_on(options.port, isShared);
+    uint16_t port = port_of(listeners[0]);
+    for (uint32_t i = 1; i < options.processCount; i++) listeners[i] = listen_on(port, isShared);
+    uint32_t own = fork_others(options.processCount, children);
+    for (uint32_t i = 0; i < options.processCount; i++)
+        if (i != own) close(listeners[i]);
+    start(&server, listeners[own], &ending);
+    if (own == 0) {
+        printf("listening on 127.0.0.1:%u\n", port);
+        fflush(stdout);
+    }
+
     serve(&server);
     while (server.connections.next != &server.connections) close_connection(server.connections.next);
+    for (uint32_t i = 1; own == 0 && i < options.processCount; i++) {
+        kill(children[i], SIGTERM);
+        waitpid(children[i], NULL, 0);
+    }
     return 0;
 }

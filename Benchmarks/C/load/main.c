@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "allocations.h"
+#include "clock.h"
 #include "fleet.h"
 #include "histogram.h"
 #include "options.h"
@@ -26,8 +27,8 @@ static void raise_descriptor_limit(void) {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void run_until(struct fleet *fleet, uint64_t deadline, uint64_t completedMax) {
-    while (fleet->openCount > 0 && fleet->completed < completedMax && nanoseconds_now() < deadline)
+static void run_until(struct fleet *fleet, uint64_t deadline, const uint64_t *counted, uint64_t countMax) {
+    while (fleet->openCount > 0 && *counted < countMax && nanoseconds_now() < deadline)
         fleet_step(fleet, deadline);
 }
 
@@ -42,31 +43,34 @@ static void hold_until_signal(void) {
     sigwait(&ending, &taken);
 }
 
-// The closed loop. The server's costs are read at the very instants that bound the counted messages.
+// The closed loop, of messages or, when it churns, of connections. The server's costs are read at the very
+// instants that bound what is counted.
 static void run_echo(struct fleet *fleet, const struct options *options, struct report *report) {
     const struct allocation_counts *counts = allocation_counts_open(options->allocationCounts);
+    const uint64_t *counted = options->churns ? &fleet->endedCount : &fleet->completed;
     int server = options->serverProcess;
 
     report->memoryBefore = process_memory_of(server);
-    if (!fleet_connect(fleet, options, options->connectionCount)) return;
+    if (!fleet_connect(fleet, options->connectionCount)) return;
     report->memoryOpen = process_memory_of(server);
+    struct process_family family = process_family_of(server);
 
     fleet_set_goal(fleet, UINT64_MAX);
-    run_until(fleet, in_seconds(options->warmupSeconds), UINT64_MAX);
+    run_until(fleet, in_seconds(options->warmupSeconds), counted, UINT64_MAX);
 
-    uint64_t completedBefore = fleet->completed;
+    uint64_t countedBefore = *counted;
     allocation_counts_look(counts, &report->allocationsStart);
-    report->costStart = process_cost_of(server);
+    report->costStart = process_cost_of(&family);
     uint64_t ownStart = own_cpu_nanoseconds(), start = nanoseconds_now();
     fleet->latencies = &report->latencies;
-    run_until(fleet, in_seconds(options->seconds),
-              options->messagesMax == 0 ? UINT64_MAX : completedBefore + options->messagesMax);
+    run_until(fleet, in_seconds(options->seconds), counted,
+              options->messagesMax == 0 ? UINT64_MAX : countedBefore + options->messagesMax);
     report->elapsedNanoseconds = nanoseconds_now() - start;
-    report->costEnd = process_cost_of(server);
+    report->costEnd = process_cost_of(&family);
     report->ownNanoseconds = own_cpu_nanoseconds() - ownStart;
     allocation_counts_look(counts, &report->allocationsEnd);
     report->hasAllocations = counts != NULL;
-    report->messageCount = fleet->completed - completedBefore;
+    report->messageCount = *counted - countedBefore;
     fleet->latencies = NULL;
 
     fleet_set_goal(fleet, 0);
@@ -78,18 +82,18 @@ static void run_echo(struct fleet *fleet, const struct options *options, struct 
 // server sets up once is not laid to the connections' account.
 static void run_idle(struct fleet *fleet, const struct options *options, struct report *report) {
     uint64_t start = nanoseconds_now();
-    if (!fleet_connect(fleet, options, 1)) return;
+    if (!fleet_connect(fleet, 1)) return;
     fleet_set_goal(fleet, 1);
     fleet_settle(fleet, with_patience());
     report->memoryBefore = process_memory_of(options->serverProcess);
     while (fleet->connectionCount < options->connectionCount) {
         uint32_t left = options->connectionCount - fleet->connectionCount;
-        if (!fleet_connect(fleet, options, left < openingBatch ? left : openingBatch)) return;
+        if (!fleet_connect(fleet, left < openingBatch ? left : openingBatch)) return;
         fleet_set_goal(fleet, 1);
         fleet_settle(fleet, with_patience());
     }
     report->elapsedNanoseconds = nanoseconds_now() - start;
-    run_until(fleet, in_seconds(options->seconds), UINT64_MAX);
+    run_until(fleet, in_seconds(options->seconds), &fleet->completed, UINT64_MAX);
     report->memoryOpen = process_memory_of(options->serverProcess);
     fleet_set_goal(fleet, 2);
     fleet_settle(fleet, with_patience());

@@ -19,6 +19,8 @@ static const char usage[] =
     "  --warmup W             seconds before measuring starts (1)\n"
     "  --seconds S            seconds measured (5)\n"
     "  --messages N           measure N messages at most, if they come before the seconds end\n"
+    "  --churn                a connection for each message: half-close when its echo is back, wait for the\n"
+    "                         server to close, connect again\n"
     "  --pid PID              read the server's CPU time and memory from /proc\n"
     "  --allocation-counts F  read the server's heap calls from F, which libcount-allocations.so keeps\n"
     "  --idle N               instead: open N connections, one message on each, hold them for --seconds,\n"
@@ -60,6 +62,7 @@ struct options options_from(int argc, char **argv) {
         {"pid", 1, 0, 'P'},
         {"allocation-counts", 1, 0, 'A'},
         {"idle", 1, 0, 'i'},
+        {"churn", 0, 0, 'C'},
         {"hold", 0, 0, 'h'},
         {"json", 0, 0, 'j'},
         {"help", 0, 0, 'H'},
@@ -83,6 +86,7 @@ struct options options_from(int argc, char **argv) {
         case 'n': options.messagesMax = count_from(name, optarg, 1, UINT64_MAX); break;
         case 'P': options.serverProcess = (int)count_from(name, optarg, 1, INT32_MAX); break;
         case 'A': options.allocationCounts = optarg; break;
+        case 'C': options.churns = true; break;
         case 'h': options.hold = true; break;
         case 'j': options.json = true; break;
         case 'i':
@@ -93,7 +97,8 @@ struct options options_from(int argc, char **argv) {
         default: exit(2); // getopt_long has said what it does not know
         }
     }
-    if (options.port == 0 || optind != argc) {
+    bool contradicts = options.churns && (options.idle || options.pipelineDepth > 1);
+    if (options.port == 0 || optind != argc || contradicts) {
         fputs(usage, stderr);
         exit(2);
     }

@@ -45,11 +45,15 @@ static void print_memory(const char *when, const struct process_memory *memory) 
            memory->proportionalKiB, memory->privateKiB);
 }
 
+static const char *mode_of(const struct options *options) {
+    return options->idle ? "idle" : options->churns ? "churn" : "echo";
+}
+
 static void print_json(const struct report *report, const struct fleet *fleet,
                        const struct options *options) {
     printf("{\"mode\":\"%s\",\"connections\":%u,\"message_bytes\":%u,\"pipeline\":%u,\"messages\":%lu,"
            "\"messages_in_all\":%lu,\"seconds\":%.6f,",
-           options->idle ? "idle" : "echo", fleet->connectionCount, options->messageBytes,
+           mode_of(options), fleet->connectionCount, options->messageBytes,
            options->pipelineDepth, report->messageCount, fleet->completed,
            (double)report->elapsedNanoseconds / 1e9);
     if (options->idle) {
@@ -60,7 +64,7 @@ static void print_json(const struct report *report, const struct fleet *fleet,
                "\"switches\":%.5f,\"server_busy\":%.4f,\"load_busy\":%.4f,\"load_cpu_us\":%.4f,",
                per_second(report), costs.cpu, costs.user, costs.system, costs.switches, costs.serverBusy,
                costs.loadBusy, costs.loadCPU);
-        printf("\"latency_us\":{\"p50\":%.1f,\"p99\":%.1f,\"p99_9\":%.1f,\"max\":%.1f},",
+        printf("\"latency_us\":{\"p50\":%.2f,\"p99\":%.2f,\"p99_9\":%.2f,\"max\":%.2f},",
                quantile(report, 0.5), quantile(report, 0.99), quantile(report, 0.999),
                (double)report->latencies.max / 1e3);
     }
@@ -87,11 +91,12 @@ static void print_line(FILE *out, const struct report *report, const struct flee
             fprintf(out, ", %.0f B of private memory each", bytes_per_connection(report, fleet));
     } else {
         struct costs costs = costs_of(report);
-        fprintf(out, "%.0f req/s, latency us p50 %.0f p99 %.0f p99.9 %.0f max %.0f, load %.0f %% busy",
-                per_second(report), quantile(report, 0.5), quantile(report, 0.99), quantile(report, 0.999),
+        fprintf(out, "%.0f %s/s, latency us p50 %.0f p99 %.0f p99.9 %.0f max %.0f, load %.0f %% busy",
+                per_second(report), options->churns ? "conn" : "req", quantile(report, 0.5),
+                quantile(report, 0.99), quantile(report, 0.999),
                 (double)report->latencies.max / 1e3, costs.loadBusy * 100);
         if (options->serverProcess != 0)
-            fprintf(out, ", server %.0f %% busy, CPU us/req %.2f (user %.2f, system %.2f), private %lu KiB",
+            fprintf(out, ", server %.0f %% busy, CPU us each %.2f (user %.2f, system %.2f), private %lu KiB",
                     costs.serverBusy * 100, costs.cpu, costs.user, costs.system,
                     report->memoryAfter.privateKiB);
     }

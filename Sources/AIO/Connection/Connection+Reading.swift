@@ -22,7 +22,20 @@ extension Connection {
 
     /// At least one byte and at most `byteCountMax`; nil at the end of the stream.
     public func read(atMost byteCountMax: Int = .max) async throws -> Bytes? {
-        try await core.read(atMost: byteCountMax)
+        var attempt = try core.tryRead(atMost: byteCountMax)
+        while true {
+            switch attempt {
+            case .bytes(let bytes): return bytes
+            case .end: return nil
+            case .wait(let number):
+                if core.isOwnedByCurrentTask {
+                    unsafe await withUnsafeContinuation { unsafe core.suspendReader($0) }
+                } else {
+                    await core.waitForInput(number)
+                }
+            }
+            attempt = try core.readAgain(atMost: byteCountMax)
+        }
     }
 
     /// Exactly `byteCount` bytes in one piece; nil if the stream ends before the first of them.
@@ -53,17 +66,19 @@ extension Connection {
         public typealias Element = Bytes
         public typealias Failure = any Error
 
-        let connection: Connection
+        @usableFromInline let connection: Connection
 
-        public func makeAsyncIterator() -> Iterator { Iterator(core: connection.core) }
+        @inlinable public func makeAsyncIterator() -> Iterator { Iterator(connection: connection) }
 
         public struct Iterator: AsyncIteratorProtocol {
-            let core: ConnectionCore
+            @usableFromInline let connection: Connection
 
-            public mutating func next() async throws -> Bytes? { try await core.read(atMost: .max) }
+            @usableFromInline init(connection: Connection) { self.connection = connection }
 
-            public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Bytes? {
-                try await core.read(atMost: .max)
+            @inlinable public mutating func next() async throws -> Bytes? { try await connection.read() }
+
+            @inlinable public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Bytes? {
+                try await connection.read()
             }
         }
     }

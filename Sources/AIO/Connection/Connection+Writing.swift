@@ -14,7 +14,16 @@ extension Connection {
     /// - Throws: `CancellationError` if the task is cancelled, before or while it waits; `.closed` after
     ///   `finish`, `close` or `abort`; `.connectionReset`, `.timedOut` and others if that is what ended the
     ///   connection. That accepted bytes could not be sent is said by the next write or flush.
-    public func write(_ bytes: Bytes) async throws { try await core.write(bytes) }
+    @inlinable public func write(_ bytes: Bytes) async throws {
+        // Inlined up to here: most writes do not wait, and then nothing asynchronous is left of the call.
+        if try !tryWrite(bytes) { try await writeWhenThereIsRoom(bytes) }
+    }
+
+    @usableFromInline func tryWrite(_ bytes: Bytes) throws -> Bool { try core.tryWrite(bytes) }
+
+    @usableFromInline func writeWhenThereIsRoom(_ bytes: Bytes) async throws {
+        try await core.writeWhenThereIsRoom(bytes)
+    }
 
     /// Writes several parts, which stay together and leave in one system call where possible.
     public func write(_ parts: [Bytes]) async throws { try await core.write(parts) }

@@ -1,6 +1,7 @@
 // The consuming end of the completion list: hands out events to one task at a time and puts that task to
 // sleep when there are none. Between the workers' completion queue and the sequences in Events.swift.
 
+import AIOBytes
 import AIOWorkers
 import Synchronization
 

@@ -48,7 +48,7 @@ extension Proactor {
             for listener in listeners { listener.close() }
             throw error
         }
-        return Server(engine: engine, core: core, listeners: listeners)
+        return Server(engine: engine, servers: servers, core: core, listeners: listeners)
     }
 
     /// Serves connections to these addresses: listens, then runs `handler` for each connection until drained. See

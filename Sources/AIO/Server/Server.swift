@@ -11,12 +11,14 @@ import Synchronization
 /// until `serve` accepts them. A server that is let go of without being served closes its sockets.
 public final class Server: Sendable {
     private let engine: Engine
+    private let servers: Servers
     let core: ServerCore
     private let listeners: [ListenerCore]
     private let hasBegun = Atomic<Bool>(false)
 
-    init(engine: Engine, core: ServerCore, listeners: [ListenerCore]) {
+    init(engine: Engine, servers: Servers, core: ServerCore, listeners: [ListenerCore]) {
         self.engine = engine
+        self.servers = servers
         self.core = core
         self.listeners = listeners
     }
@@ -47,6 +49,7 @@ public final class Server: Sendable {
         let engine = engine
         let workers = engine.workers
         for worker in workers { worker.handlerBegan() }
+        servers.began(core)
         await withTaskCancellationHandler {
             await withDiscardingTaskGroup { group in
                 for worker in workers {
@@ -57,6 +60,7 @@ public final class Server: Sendable {
         } onCancel: {
             core.cut()
         }
+        servers.ended(core)
         for worker in workers { worker.handlerEnded() }
         return try core.report()
     }
@@ -68,6 +72,11 @@ public final class Server: Sendable {
         if core.options.executor == .partner { try engine.startPartners() }
         core.begin(with: listeners)
         for listener in listeners { try engine.start(listener) }
+    }
+
+    deinit {
+        guard !hasBegun.load(ordering: .acquiring) else { return }
+        for listener in listeners { listener.close() }
     }
 
     /// Asks for the end: stops accepting (what the kernel had queued is accepted), lets handlers finish what they
@@ -97,7 +106,13 @@ extension ServerCore {
         _ connection: ConnectionCore, _ handler: @Sendable (Connection) async throws -> Void
     ) async {
         do {
-            try await handler(Connection(connection))
+            connection.beginOwnership()
+            defer { connection.endOwnership() }
+            try await withTaskCancellationHandler {
+                try await handler(Connection(connection))
+            } onCancel: {
+                connection.ownerWasCancelled()
+            }
             connection.close()
             handlerCompleted()
         } catch {

@@ -16,11 +16,73 @@ import Synchronization
 // A read that wants more than the receive window (`read(exactly:)`) widens the window for as long as it waits.
 //
 // One read at a time, because two would each get parts of one stream.
+//
+// Cancellation: a handler's task, the connection's *owner*, has one cancellation handler for as long as it lives,
+// which resumes whatever that task waits for on this connection. A read or write of another task installs one
+// for each wait. The difference is a fifth of what an echo costs, and owners do most of the reading.
 
 extension ConnectionCore {
-    /// Up to `limit` bytes, at least one; nil at the end.
-    package func read(atMost limit: Int) async throws -> Bytes? {
-        try await input(atLeast: 1) { inbox in inbox.popFirst(atMost: limit) }
+    /// What a read found.
+    package enum ReadAttempt {
+        case bytes(Bytes)
+        case end
+        /// Suspend with this number (`suspend`), then try again (`readAgain`).
+        case wait(UInt32)
+    }
+
+    /// Up to `limit` bytes, at least one, if they are there. The program's fast path: a chunk.
+    package func tryRead(atMost limit: Int) throws -> ReadAttempt {
+        if Task.isCancelled { throw CancellationError() }
+        lock.lock()
+        if shared.reader.isActive {
+            lock.unlock()
+            throw AIOError(.misuse, call: "read", detail: "another task is reading this connection")
+        }
+        return try attemptReadAndUnlock(atMost: limit)
+    }
+
+    /// After having been resumed.
+    package func readAgain(atMost limit: Int) throws -> ReadAttempt {
+        lock.lock()
+        if shared.reader.end() || Task.isCancelled {
+            lock.unlock()
+            throw CancellationError()
+        }
+        return try attemptReadAndUnlock(atMost: limit)
+    }
+
+    private func attemptReadAndUnlock(atMost limit: Int) throws -> ReadAttempt {
+        if let bytes = shared.inbox.popFirst(atMost: limit) {
+            lock.unlock()
+            returnCredit(for: bytes)
+            return .bytes(bytes)
+        }
+        guard shared.isInputEnded else { return .wait(try beginWaitAndUnlock(goal: 1)) }
+        let ending = shared.inputEnding(isSilenced: isSilenced.load(ordering: .relaxed))
+        lock.unlock()
+        if case .failed(let error) = ending { throw error }
+        return .end
+    }
+
+    private func beginWaitAndUnlock(goal: Int) throws(AIOError) -> UInt32 {
+        defer { lock.unlock() }
+        if sink.events != nil {
+            throw AIOError(.misuse, call: "read", detail: "this connection's bytes arrive in aio.events")
+        }
+        return shared.reader.begin(goal: goal, isOwner: isOwnedByCurrentTask)
+    }
+
+    /// Leaves the continuation for whoever has news, or resumes it at once if there are.
+    package func suspendReader(_ continuation: UnsafeContinuation<Void, Never>) {
+        lock.lock()
+        // A cancellation that came before the lock was taken found nobody to resume.
+        if shared.readerNeedNotWait || Task.isCancelled {
+            lock.unlock()
+            unsafe continuation.resume()
+        } else {
+            unsafe shared.reader.suspend(continuation)
+            lock.unlock()
+        }
     }
 
     /// Exactly `count` bytes in one piece; nil at an end before the first of them.
@@ -92,35 +154,22 @@ extension ConnectionCore {
                 if case .failed(let error) = ending { throw error }
                 return nil
             }
-            if sink.events != nil {
-                lock.unlock()
-                throw AIOError(.misuse, call: "read", detail: "this connection's bytes arrive in aio.events")
-            }
-            let number = shared.reader.begin(goal: goal)
-            lock.unlock()
+            let number = try beginWaitAndUnlock(goal: goal)
             if goal > limits.receiveWindow { widenWindow(to: goal) }
-            await suspendReader(number)
+            await waitForInput(number)
             if goal > limits.receiveWindow { wantedByteCount.store(0, ordering: .sequentiallyConsistent) }
             lock.lock()
-            if shared.reader.end() {
+            if shared.reader.end() || Task.isCancelled {
                 lock.unlock()
                 throw CancellationError()
             }
         }
     }
 
-    private func suspendReader(_ number: UInt32) async {
+    /// Suspends until the read may go on: the way for tasks that are not the owner, and for rare reads.
+    package func waitForInput(_ number: UInt32) async {
         await withTaskCancellationHandler {
-            unsafe await withUnsafeContinuation { continuation in
-                lock.lock()
-                if shared.readerNeedNotWait {
-                    lock.unlock()
-                    unsafe continuation.resume()
-                } else {
-                    unsafe shared.reader.suspend(continuation)
-                    lock.unlock()
-                }
-            }
+            unsafe await withUnsafeContinuation { unsafe suspendReader($0) }
         } onCancel: {
             lock.lock()
             let reader = unsafe shared.reader.cancel(number) ? shared.reader.take() : nil

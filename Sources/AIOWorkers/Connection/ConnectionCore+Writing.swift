@@ -15,16 +15,20 @@ import Synchronization
 // one or by the other, under the lock.
 
 extension ConnectionCore {
-    package func write(_ bytes: Bytes) async throws {
+    /// Accepts `bytes` if there is room; if not, `writeWhenThereIsRoom` waits.
+    package func tryWrite(_ bytes: Bytes) throws -> Bool {
         if Task.isCancelled { throw CancellationError() }
         lock.lock()
-        if shared.takesWrite(unsent: unsent.load(ordering: .relaxed), mark: limits.highWaterMark) {
-            stage(bytes)
-            submitAndUnlock(true)
-            return
+        guard shared.takesWrite(unsent: unsent.load(ordering: .relaxed), mark: limits.highWaterMark) else {
+            lock.unlock()
+            return false
         }
-        try await waitForRoomAndUnlock([bytes], byteCount: bytes.count)
+        stage(bytes)
+        submitAndUnlock(true)
+        return true
     }
+
+    package func writeWhenThereIsRoom(_ bytes: Bytes) async throws { try await write([bytes]) }
 
     /// The parts stay together.
     package func write(_ parts: [Bytes]) async throws {
@@ -93,7 +97,7 @@ extension ConnectionCore {
 
     /// The caller holds the lock, which this gives up.
     private func wait(_ goal: ConnectionWaiter.Goal, call: String) async throws {
-        let waiter = ConnectionWaiter(goal)
+        let waiter = ConnectionWaiter(goal, isOfOwner: isOwnedByCurrentTask)
         if let reason = shared.closeReason {
             lock.unlock()
             throw reason.error(call: call)
@@ -102,6 +106,8 @@ extension ConnectionCore {
         hasWaiters.store(true, ordering: .sequentiallyConsistent)
         // The second look; the partner is `wrote`.
         settleWaitersAndUnlock()
+        // An owner that was cancelled before its waiter was in the list.
+        if Task.isCancelled { cancel(waiter) }
         await withTaskCancellationHandler {
             unsafe await withUnsafeContinuation { continuation in
                 let mustWait = unsafe lock.withLock { unsafe waiter.suspend(continuation) }

@@ -47,6 +47,9 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
     /// Somebody waits for room, for a flush or for the end. Set under `lock`; the worker reads it without, after it
     /// lowered `unsent`: sequentially consistent, against `unsent`.
     let hasWaiters = Atomic<Bool>(false)
+    /// Identifies the task that handles the connection (ConnectionCore+Ownership). Written and compared by that
+    /// task; others find that they are not it.
+    let owner = Atomic<UInt>(0)
     /// The program has closed: nothing is delivered any more but `.closed`. Set by the program, read by both.
     let isSilenced = Atomic<Bool>(false)
 

@@ -22,10 +22,15 @@ import AIOBytes
     enum Outcome { case done, cancelled, ended(CloseReason) }
 
     let goal: Goal
+    /// Its task is the connection's owner.
+    let isOfOwner: Bool
     private(set) var outcome: Outcome?
     private var continuation: UnsafeContinuation<Void, Never>?
 
-    init(_ goal: Goal) { self.goal = goal }
+    init(_ goal: Goal, isOfOwner: Bool) {
+        self.goal = goal
+        self.isOfOwner = isOfOwner
+    }
 
     /// False if there is an outcome already, and nothing to wait for.
     func suspend(_ continuation: UnsafeContinuation<Void, Never>) -> Bool {

@@ -10,15 +10,18 @@
     private(set) var number: UInt32 = 0
     private(set) var isActive = false
     private(set) var isCancelled = false
+    /// Its task is the connection's owner.
+    private var isOwner = false
     /// Bytes that it waits for.
     private(set) var goal = 1
     private var continuation: UnsafeContinuation<Void, Never>?
 
     /// Begins a read. The caller has seen that none is active.
-    mutating func begin(goal: Int) -> UInt32 {
+    mutating func begin(goal: Int, isOwner: Bool) -> UInt32 {
         number &+= 1
         isActive = true
         isCancelled = false
+        self.isOwner = isOwner
         self.goal = goal
         return number
     }
@@ -38,6 +41,13 @@
     /// False if that read is over.
     mutating func cancel(_ number: UInt32) -> Bool {
         guard isActive, self.number == number else { return false }
+        isCancelled = true
+        return true
+    }
+
+    /// False if no read of the owner's is under way.
+    mutating func cancelOwners() -> Bool {
+        guard isActive, isOwner else { return false }
         isCancelled = true
         return true
     }

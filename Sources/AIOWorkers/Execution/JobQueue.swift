@@ -1,6 +1,7 @@
 // Jobs of tasks and actors that run on a thread of ours. Enqueued through the executors of Executors.swift,
 // run by the thread between two polls.
 
+import AIOBytes
 package import AIOKernel
 import Synchronization
 

@@ -69,27 +69,37 @@ package final class Worker: JobThread, @unchecked Sendable {
     private var stage = Stage.wait
     private var sleepsUntil: MonotonicTime?
     private var mayBlock = false
-    package private(set) var now: MonotonicTime
+    /// What every message passes, in a box (see `Owned`).
+    private let bound: Owned<Bound>
     package let slabs: SlabPool
     var timers: TimerWheel<TimerTarget>
     let writeBatch = WriteBatch()
     private let readiness: ReadinessBatch
-    private var table = RegistrationTable()
-    private var stillReadable = WorkList<ConnectionCore>()
     private var stillAcceptable = WorkList<Acceptor>()
-    private var toWrite = WorkList<ConnectionCore>()
     /// Not read for want of slab memory.
     private var pressed = WorkList<ConnectionCore>()
     private var completions = NodeChain<CompletionLink>()
     private var completionsSink: CompletionQueue?
-    private var memory: InboundMemory
     private var ending: Ending?
 
-    /// Submissions of this thread itself.
-    private var ownSubmissions = NodeChain<SubmissionLink>()
     private let jobSignal = JobSignal()
     /// Jobs run in a pass before the kernel is asked for news.
     private static let jobBudget = 512
+
+    private struct Bound: ~Copyable {
+        var now: MonotonicTime
+        var memory: InboundMemory
+        var table = RegistrationTable()
+        var stillReadable = WorkList<ConnectionCore>()
+        var toWrite = WorkList<ConnectionCore>()
+        /// Submissions of this thread itself.
+        var ownSubmissions = NodeChain<SubmissionLink>()
+
+        init(now: MonotonicTime, memory: InboundMemory) {
+            self.now = now
+            self.memory = memory
+        }
+    }
 
     private enum Stage {
         case wait, input, timers, publish, submit, run, carryOut, output, settle, announce, recheck, end
@@ -113,11 +123,12 @@ package final class Worker: JobThread, @unchecked Sendable {
         self.accounts = accounts
         self.descriptorReserve = descriptorReserve
         executors = Executors(host: host)
-        now = kernel.now
+        let now = kernel.now
         slabs = SlabPool(slabByteCount: configuration.slabByteCount, idleSlabsMax: configuration.idleSlabsMax)
         timers = TimerWheel(now: now.nanoseconds)
         readiness = ReadinessBatch(capacity: min(max(configuration.readinessBatchMax, 1), 512))
-        memory = InboundMemory(byteCountMax: configuration.inboundByteCountMax)
+        bound = Owned(
+            Bound(now: now, memory: InboundMemory(byteCountMax: configuration.inboundByteCountMax)))
         let epoll = try kernel.makeEpoll()
         let counter = try kernel.makeEventCounter()
         // Edge-triggered and never read: each signal is an edge of its own, so waking costs one call and not
@@ -358,6 +369,40 @@ package final class Worker: JobThread, @unchecked Sendable {
         sleepsUntil = timers.nextWake().map { MonotonicTime(nanoseconds: $0) }
         stage = .wait
         return .wait(epoll: epollNumber, deadline: sleepsUntil)
+    }
+}
+
+// MARK: - What is in the box
+
+extension Worker {
+    package private(set) var now: MonotonicTime {
+        get { bound.value.now }
+        set { bound.value.now = newValue }
+    }
+
+    private var memory: InboundMemory {
+        _read { yield bound.value.memory }
+        _modify { yield &bound.value.memory }
+    }
+
+    private var table: RegistrationTable {
+        _read { yield bound.value.table }
+        _modify { yield &bound.value.table }
+    }
+
+    private var stillReadable: WorkList<ConnectionCore> {
+        _read { yield bound.value.stillReadable }
+        _modify { yield &bound.value.stillReadable }
+    }
+
+    private var toWrite: WorkList<ConnectionCore> {
+        _read { yield bound.value.toWrite }
+        _modify { yield &bound.value.toWrite }
+    }
+
+    private var ownSubmissions: NodeChain<SubmissionLink> {
+        _read { yield bound.value.ownSubmissions }
+        _modify { yield &bound.value.ownSubmissions }
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,17 +29,19 @@ static FILE *open_of(int process, const char *name) {
     return file;
 }
 
-// proc(5): fields 14 and 15; the second field is the program's name, which may hold spaces and brackets.
-static void read_ticks(int process, struct process_cost *cost) {
-    char text[1024];
-    FILE *file = open_of(process, "stat");
+// Field 4, the parent, and fields 14 and 15, the ticks, of proc_pid_stat(5). The second field is the
+// program's name, which may hold spaces and brackets. False when there is no such process.
+static bool read_stat(int process, int *parent, uint64_t *userTicks, uint64_t *systemTicks) {
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", process);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) return false;
     size_t length = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[length] = '\0';
     const char *rest = strrchr(text, ')');
-    const char *format = " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu";
-    if (rest == NULL || sscanf(rest + 1, format, &cost->userTicks, &cost->systemTicks) != 2)
-        refuse(process, "stat", EPROTO);
+    const char *format = " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu";
+    return rest != NULL && sscanf(rest + 1, format, parent, userTicks, systemTicks) == 3;
 }
 
 static void read_switches(int process, struct process_cost *cost) {
@@ -61,15 +64,39 @@ static void read_switches(int process, struct process_cost *cost) {
     closedir(threads);
 }
 
-struct process_cost process_cost_of(int process) {
-    struct process_cost cost = {0};
-    if (process == 0) return cost;
+struct process_family process_family_of(int process) {
+    struct process_family family = {0};
+    if (process == 0) return family;
+    family.members[family.count++] = process;
+    DIR *all = opendir("/proc");
+    if (all == NULL) refuse(process, "the children", errno);
+    for (struct dirent *entry; (entry = readdir(all)) != NULL;) {
+        int child = atoi(entry->d_name), parent; // 0 for what is not a process
+        uint64_t userTicks, systemTicks;
+        if (child == 0 || !read_stat(child, &parent, &userTicks, &systemTicks) || parent != process) continue;
+        if (family.count == processFamilyMax) refuse(process, "so many children", E2BIG);
+        family.members[family.count++] = child;
+    }
+    closedir(all);
+    return family;
+}
+
+static void add_cost(int process, struct process_cost *cost) {
+    int parent;
+    uint64_t userTicks, systemTicks;
     clockid_t clock;
     int error = clock_getcpuclockid(process, &clock);
     if (error != 0) refuse(process, "the CPU clock", error);
-    read_switches(process, &cost);
-    read_ticks(process, &cost);
-    cost.cpuNanoseconds = nanoseconds_of(clock, process);
+    if (!read_stat(process, &parent, &userTicks, &systemTicks)) refuse(process, "stat", EPROTO);
+    read_switches(process, cost);
+    cost->userTicks += userTicks;
+    cost->systemTicks += systemTicks;
+    cost->cpuNanoseconds += nanoseconds_of(clock, process);
+}
+
+struct process_cost process_cost_of(const struct process_family *family) {
+    struct process_cost cost = {0};
+    for (uint32_t i = 0; i < family->count; i++) add_cost(family->members[i], &cost);
     return cost;
 }
 
