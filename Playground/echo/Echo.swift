@@ -50,8 +50,16 @@ struct Echo: AsyncParsableCommand {
                 try await server.serve { connection in
                     for try await chunk in connection.chunks { try await connection.write(chunk) }
                 }
-            case .actor: break
+            case .actor:
+                try await server.serve(handler: EchoActor.init)
             }
         }
     }
+}
+
+actor EchoActor: ConnectionHandler {
+    let connection: Connection
+    init(_ connection: Connection) { self.connection = connection }
+
+    func dataReceived(_ bytes: Bytes) async throws { try await connection.write(bytes) }
 }

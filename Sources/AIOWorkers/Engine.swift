@@ -15,6 +15,8 @@ package final class Engine: @unchecked Sendable {
     package let workers: [Worker]
     private let descriptorReserve: DescriptorReserve
 
+    private let turn = Atomic<UInt>(0)
+
     private let lock = PosixLock()
     // Under `lock`. Whatever submits something that owes the program an answer does so under it too, so that
     // nothing is submitted behind the request to end.
@@ -155,6 +157,11 @@ package final class Engine: @unchecked Sendable {
 
     /// The worker whose thread this is.
     package var currentWorker: Worker? { workers.first { $0.isCurrent } }
+
+    /// The workers in turn.
+    package func nextWorker() -> Worker {
+        workers[Int(truncatingIfNeeded: turn.wrappingAdd(1, ordering: .relaxed).oldValue % UInt(workers.count))]
+    }
 
     /// The worker with the fewest connections.
     package func leastLoadedWorker() -> Worker {

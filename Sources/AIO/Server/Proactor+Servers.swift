@@ -70,7 +70,7 @@ extension Proactor {
         try await listen(on: parse(endpoints), options: options).serve(handler)
     }
 
-    private func parse(_ endpoints: [String]) throws(AIOError) -> [Endpoint] {
+    func parse(_ endpoints: [String]) throws(AIOError) -> [Endpoint] {
         var parsed: [Endpoint] = []
         for endpoint in endpoints { parsed.append(try Endpoint(parsing: endpoint)) }
         return parsed

@@ -28,6 +28,25 @@ extension ConnectionCore {
         for waiter in waiters { waiter.resume() }
     }
 
+    /// Of the thread that this connection's handlers run on; the worker's, if they run on the global executor.
+    package var homeExecutors: Executors {
+        if sink.place == .partner, let partner = worker.partner { return partner.executors }
+        return worker.executors
+    }
+
+    /// For an actor that handles this connection on the global executor. Made when it is asked for, and kept.
+    package var globalSerialExecutor: GlobalSerialExecutor {
+        lock.withLock {
+            if let executor = shared.globalExecutor { return executor }
+            let executor = GlobalSerialExecutor()
+            shared.globalExecutor = executor
+            return executor
+        }
+    }
+
+    /// The peer has ended its side, and everything before that was delivered or thrown away.
+    package var peerHasFinished: Bool { lock.withLock { shared.waitingSignals.contains(.peerEnded) } }
+
     /// A number for the calling task, unlike those of all other tasks that are alive; 0 outside of tasks.
     ///
     /// SAFETY: the task is only identified, by its address, which is what the one stored property of

@@ -65,6 +65,19 @@ extension ConnectionCore {
         return closeReason ?? .local
     }
 
+    /// The same whether or not the task is cancelled: it is closing, and that has a deadline.
+    package func waitUntilClosedRegardless() async -> CloseReason {
+        let waiter = ConnectionWaiter(.closed, isOfOwner: false)
+        unsafe await withUnsafeContinuation { continuation in
+            lock.lock()
+            let mustWait = unsafe !shared.isClosed && waiter.suspend(continuation)
+            if mustWait { shared.waiters.append(waiter) }
+            lock.unlock()
+            if !mustWait { unsafe continuation.resume() }
+        }
+        return closeReason ?? .local
+    }
+
     /// Returns when the connection is made.
     package func waitUntilMade() async throws {
         lock.lock()

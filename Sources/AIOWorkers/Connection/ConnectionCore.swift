@@ -107,6 +107,9 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         /// The program has called `close` or `abort`.
         var isEndedByProgram = false
 
+        /// Kept for the actor that lives on it, which holds only a reference that does not.
+        var globalExecutor: GlobalSerialExecutor?
+
         // Written by either.
         var peerEndpoint: Endpoint
         var localEndpoint: Endpoint?

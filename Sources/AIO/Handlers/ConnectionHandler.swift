@@ -1,0 +1,106 @@
+// Actor handlers: one actor a connection, called with what happens to it. In the spirit of Twisted's protocols,
+// except that each call is awaited before the next is made.
+
+public import AIOBytes
+import AIOKernel
+public import AIOWorkers
+
+/// An actor that handles one connection.
+///
+/// ```swift
+/// actor Echo: ConnectionHandler {
+///     let connection: Connection
+///     init(_ connection: Connection) { self.connection = connection }
+///     func dataReceived(_ bytes: Bytes) async throws { try await connection.write(bytes) }
+/// }
+/// try await aio.serve(on: "127.0.0.1:7001", handler: Echo.init)
+/// ```
+///
+/// The calls are made one after the other: `connected`, then `dataReceived` for what arrives, `peerFinished` if the
+/// peer ends its side, and `closed` once and last. The next is not made until the one before has returned, which
+/// is the back-pressure: while a handler waits, its connection's window fills and the peer is stopped. The actor
+/// itself stays open to calls of others meanwhile (actors are re-entrant).
+///
+/// The actor lives where its connection's handlers run (`ServerOptions.executor`): on the connection's worker
+/// unless another was chosen, so that neither a call nor a write hops between threads. All handlers of one worker
+/// share that thread; a call from one to another of the same worker hops nowhere either.
+///
+/// An error that a call throws ends the connection (gracefully), is reported once with the peer, and counted.
+public protocol ConnectionHandler: Actor {
+    /// The connection that this actor handles: a `let`, set by its initialiser.
+    nonisolated var connection: Connection { get }
+
+    /// The connection is there; nothing has been read. A good place for a greeting.
+    func connected() async throws
+    /// Bytes arrived: at least one.
+    func dataReceived(_ bytes: Bytes) async throws
+    /// The peer has ended its side: no more bytes will come. What is written before this returns is still sent;
+    /// then the connection is closed.
+    func peerFinished() async throws
+    /// The connection is closed, whatever the reason; nothing follows.
+    func closed(_ reason: CloseReason) async
+}
+
+extension ConnectionHandler {
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe connection.unownedExecutor }
+
+    public func connected() async throws {}
+    public func peerFinished() async throws {}
+    public func closed(_ reason: CloseReason) async {}
+
+    /// Makes the calls, from the connection's beginning to its end. Throws what a call threw.
+    func handle() async throws {
+        var failure: (any Error)?
+        do {
+            try await connected()
+            while let bytes = try await nextBytes() { try await dataReceived(bytes) }
+            if connection.core.peerHasFinished { try await peerFinished() }
+        } catch {
+            failure = error
+        }
+        if failure is CancellationError { connection.abort() } else { connection.close() }
+        await closed(connection.core.waitUntilClosedRegardless())
+        if let failure { throw failure }
+    }
+
+    /// nil at the end, also when the connection broke: why it did is what `closed` is told.
+    private func nextBytes() async throws -> Bytes? {
+        do {
+            return try await connection.read()
+        } catch let error as AIOError where error.code != .misuse {
+            return nil
+        }
+    }
+}
+
+extension Proactor {
+    /// Serves connections to these addresses, each with an actor that `handler` makes. See
+    /// `Server.serve(handler:)`.
+    @discardableResult
+    public func serve<Handler: ConnectionHandler>(
+        on endpoints: Endpoint..., options: ServerOptions = ServerOptions(),
+        handler: @escaping @Sendable (Connection) throws -> Handler
+    ) async throws(AIOError) -> DrainReport {
+        try await listen(on: endpoints, options: options).serve(handler: handler)
+    }
+
+    /// The same for addresses in text.
+    @discardableResult
+    public func serve<Handler: ConnectionHandler>(
+        on endpoints: String..., options: ServerOptions = ServerOptions(),
+        handler: @escaping @Sendable (Connection) throws -> Handler
+    ) async throws(AIOError) -> DrainReport {
+        try await listen(on: parse(endpoints), options: options).serve(handler: handler)
+    }
+}
+
+extension Server {
+    /// Runs an actor for each connection, made by `handler` (as a rule an initialiser: `Echo.init`), until the
+    /// server has drained. What ends it and what cancelling does is as for a closure.
+    @discardableResult
+    public func serve<Handler: ConnectionHandler>(
+        handler: @escaping @Sendable (Connection) throws -> Handler
+    ) async throws(AIOError) -> DrainReport {
+        try await serve { connection in try await handler(connection).handle() }
+    }
+}
