@@ -40,36 +40,43 @@ public final class Proactor: Sendable {
     deinit {
         guard engine.isRunning else { return }
         let engine = engine
-        Task.detached { await Self.end(engine, gracefully: false) }
+        engine.end(gracefully: false) { Task.detached { engine.joinThreads() } }
     }
 
-    /// Ends everything: stops listening (what the kernel had queued is accepted), closes all connections
-    /// gracefully, cuts those that have not ended after `Configuration.shutdownTimeout`, and ends the
-    /// threads.
+    /// Ends everything: drains the servers (see `drain(within:)`) and closes all connections gracefully, both within
+    /// `Configuration.shutdownTimeout`, cuts what has not ended then, cancels the handlers that are left, and ends
+    /// the threads.
     ///
-    /// Returns when no thread, descriptor or timer of the proactor is left. `events` hands out what is left
+    /// Returns when no handler, thread, descriptor or timer of the proactor is left. `events` hands out what is left
     /// and then ends; nobody needs to iterate it for the shutdown to finish. Cancelling the task skips the
     /// graceful part. May be called more than once and from several tasks; all of them wait for the same end.
-    public func shutdown() async {
-        await Self.end(engine, gracefully: true)
-        events.source.finish()
-    }
-
-    private static func end(_ engine: Engine, gracefully: Bool) async {
+    /// - Throws: `.handlersStillRunning` if handlers have not ended one second after everything was cut. Their
+    ///   threads stay until they do.
+    public func shutdown() async throws(AIOError) {
+        let engine = engine
+        let servers = servers
+        let ending = ShutdownWait(engine: engine)
         await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                engine.end(gracefully: gracefully && !Task.isCancelled) { continuation.resume() }
-            }
+            servers.drain(within: engine.configuration.shutdownTimeout)
+            if Task.isCancelled { servers.cut() }
+            await ending.servers(servers)
+            engine.end(gracefully: !Task.isCancelled && ending.isInTime) { ending.engineEnded() }
+            await ending.engine()
         } onCancel: {
+            servers.cut()
             engine.end(gracefully: false) {}
         }
+        guard ending.hasEnded else {
+            throw AIOError(.handlersStillRunning, call: "shutdown", detail: "\(engine.handlerCount) have not ended")
+        }
         engine.joinThreads()
+        events.source.finish()
     }
 }
 
 /// Runs `body` with a proactor and shuts it down afterwards, however `body` ends.
 ///
-/// - Throws: what starting the proactor or `body` throws.
+/// - Throws: what starting the proactor or `body` throws; what `shutdown` does.
 public func withProactor<Result>(
     _ configuration: Proactor.Configuration = Proactor.Configuration(),
     isolation: isolated (any Actor)? = #isolation,
@@ -78,10 +85,11 @@ public func withProactor<Result>(
     let aio = try Proactor(configuration)
     do {
         let result = try await body(aio)
-        await aio.shutdown()
+        try await aio.shutdown()
         return result
     } catch {
-        await aio.shutdown()
+        // What `body` threw is the news; a second `shutdown` finds nothing to do.
+        try? await aio.shutdown()
         throw error
     }
 }

@@ -65,12 +65,14 @@ package final class Slab: ManagedBuffer<SlabHeader, UInt8> {
 
     /// The first byte; valid while the slab is retained.
     @unsafe
-    var base: UnsafeMutableRawPointer { unsafe header.base }
+    var base: UnsafeMutableRawPointer { unsafe withUnsafeMutablePointerToHeader { unsafe $0.pointee.base } }
 
     /// The bytes of memory that this slab keeps alive.
-    var byteCount: Int { header.byteCount }
+    var byteCount: Int { unsafe withUnsafeMutablePointerToHeader { unsafe $0.pointee.byteCount } }
 
-    var account: SlabAccount? { header.account }
+    // SAFETY, of all three: the header is set when the slab is made, never changes, and lives as long. Through the
+    // pointer because `header` is checked for exclusive access at run time, at each use.
+    var account: SlabAccount? { unsafe withUnsafeMutablePointerToHeader { unsafe $0.pointee.account } }
 
     deinit {
         // Bytes that were dropped without being delivered hold no memory any more, so they stop counting

@@ -39,6 +39,9 @@ public struct EngineConfiguration: Sendable {
     public var readinessBatchMax = 256
     /// How long `shutdown()` lets connections end gracefully before it cuts them.
     public var shutdownTimeout: Duration = .seconds(5)
+    /// A handler that holds its thread for longer than this without suspending is reported: its worker's other
+    /// connections wait meanwhile. nil: never. Looked at twice as often, and not while nothing runs.
+    public var watchdogThreshold: Duration? = .milliseconds(500)
     /// Called, from any thread, with what an operator should know; rare by construction. The default prints a
     /// line to standard error.
     public var report: @Sendable (Report) -> Void = { $0.printToStandardError() }
@@ -105,6 +108,7 @@ extension EngineConfiguration {
         try check("writeBudgetByteCount", writeBudgetByteCount, 1...Int.max)
         try check("acceptBudget", acceptBudget, 1...65_536)
         try check("readinessBatchMax", readinessBatchMax, 1...512)
+        if let watchdogThreshold { try check("watchdogThreshold", watchdogThreshold) }
         if shutdownTimeout < .zero { try check("shutdownTimeout", shutdownTimeout) }
         try connection.validate()
     }

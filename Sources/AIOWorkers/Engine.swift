@@ -15,6 +15,7 @@ package final class Engine: @unchecked Sendable {
     package let workers: [Worker]
     private let descriptorReserve: DescriptorReserve
 
+    private let alarm: WatchdogAlarm
     private let turn = Atomic<UInt>(0)
 
     private let lock = PosixLock()
@@ -28,6 +29,8 @@ package final class Engine: @unchecked Sendable {
     private var workersRunning: Int
     private var onEnded: [@Sendable () -> Void] = []
     private var signalWatch: (any SignalWatch)?
+    private var watchdog: Watchdog?
+    private var watchdogThread: (any HostThread)?
 
     private enum Phase { case running, endingListeners, ending, ended }
 
@@ -38,13 +41,14 @@ package final class Engine: @unchecked Sendable {
         self.host = host
         accounts = EngineAccounts(configuration)
         descriptorReserve = DescriptorReserve(kernel: kernel)
+        alarm = WatchdogAlarm(kernel: kernel)
         let count = configuration.workerCount ?? kernel.usableProcessorCount
         var workers: [Worker] = []
         for index in 0..<count {
             workers.append(
                 try Worker(
                     index: index, configuration: configuration, kernel: kernel, accounts: accounts,
-                    descriptorReserve: descriptorReserve, host: host))
+                    descriptorReserve: descriptorReserve, alarm: alarm, host: host))
         }
         self.workers = workers
         workersListening = count
@@ -68,16 +72,37 @@ package final class Engine: @unchecked Sendable {
         }
     }
 
-    /// Starts the workers' partners unless they run: before the first connection that needs them.
-    package func startPartners() throws(AIOError) {
+    // MARK: Handlers
+
+    /// Starts what handlers need, unless it runs: the watchdog, and the workers' partners if they run there. Before
+    /// the first connection of theirs.
+    package func prepareForHandlers(on place: HandlerPlace) throws(AIOError) {
         lock.lock()
         defer { lock.unlock() }
         guard phase == .running else { throw AIOError(.shutDown) }
+        try startWatchdog()
+        guard place == .partner else { return }
         for worker in workers where worker.partner == nil {
             let partner = try Partner(of: worker, host: host)
             threads.append(try partner.start(on: host))
             worker.take(partner: partner)
+            watchdog?.watch(partner.executors.progress)
         }
+    }
+
+    /// Under `lock`.
+    private func startWatchdog() throws(AIOError) {
+        guard watchdog == nil else { return }
+        let new = try Watchdog(
+            kernel: kernel, alarm: alarm, threshold: configuration.watchdogThreshold, report: configuration.report)
+        watchdogThread = try host.startThread(named: "aio-watch", new)
+        watchdog = new
+        for worker in workers { new.watch(worker.executors.progress) }
+    }
+
+    /// Calls `body` after `delay`, on a thread that no handler can hold up; never if there are no handlers.
+    package func callUnhindered(after delay: Duration, _ body: @escaping @Sendable () -> Void) {
+        lock.withLock { watchdog }?.call(after: delay, body)
     }
 
     // MARK: Listening
@@ -188,15 +213,6 @@ package final class Engine: @unchecked Sendable {
         return timer
     }
 
-    /// Calls `body` on a worker's thread once `delay` has passed; never if the worker ends before.
-    package func call(
-        after delay: Duration, on worker: Worker? = nil, _ body: @escaping @Sendable () -> Void
-    ) -> TimerNode {
-        let timer = TimerNode(deadline: kernel.now.advanced(by: delay), worker: worker ?? workers[0], body)
-        timer.schedule()
-        return timer
-    }
-
     // MARK: Posts
 
     /// Puts a value among the completions. Under the engine's lock, so that what is accepted comes before the
@@ -225,6 +241,9 @@ package final class Engine: @unchecked Sendable {
     }
 
     // MARK: Ending
+
+    /// Handlers, and servers' accepting tasks, that have not ended.
+    package var handlerCount: Int { workers.reduce(0) { $0 + $1.handlerCount } }
 
     package var isRunning: Bool { lock.withLock { phase == .running } }
 
@@ -292,6 +311,9 @@ package final class Engine: @unchecked Sendable {
     package func joinThreads() {
         let (threads, watch) = lock.withLock { (self.threads, signalWatch.take()) }
         for thread in threads { thread.join() }
+        let (watchdog, watchdogThread) = lock.withLock { (self.watchdog, self.watchdogThread) }
+        watchdog?.requestEnd()
+        watchdogThread?.join()
         watch?.end()
         host.shutDown()
         descriptorReserve.close()

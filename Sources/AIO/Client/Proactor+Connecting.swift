@@ -62,7 +62,7 @@ extension Proactor {
         if Task.isCancelled { throw CancellationError() }
         var limits = options.connection ?? engine.configuration.connection
         if let timeout { limits.connectTimeout = timeout }
-        if options.executor == .partner { try engine.startPartners() }
+        try engine.prepareForHandlers(on: options.executor.place)
         let sink = ConnectionSink(place: options.executor.place, limits: limits, observer: nil)
         let core = try engine.connect(to: endpoint, on: engine.currentWorker, sink: sink)
         do {

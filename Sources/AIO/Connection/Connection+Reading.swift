@@ -27,8 +27,8 @@ extension Connection {
             switch attempt {
             case .bytes(let bytes): return bytes
             case .end: return nil
-            case .wait(let number):
-                if core.isOwnedByCurrentTask {
+            case .wait(let number, let isOwner):
+                if isOwner {
                     unsafe await withUnsafeContinuation { unsafe core.suspendReader($0) }
                 } else {
                     await core.waitForInput(number)

@@ -11,15 +11,16 @@ extension Connection {
     ///
     /// They are accepted as a whole or not at all: if this throws, none of them will be sent. Several tasks may
     /// write; their writes go out in the order in which they were called, each in one piece.
-    /// - Throws: `CancellationError` if the task is cancelled, before or while it waits; `.closed` after
+    /// - Throws: `CancellationError` if the task is cancelled and the write has to wait (one that need not is accepted,
+    ///   so that a cancelled handler can still say goodbye); `.closed` after
     ///   `finish`, `close` or `abort`; `.connectionReset`, `.timedOut` and others if that is what ended the
     ///   connection. That accepted bytes could not be sent is said by the next write or flush.
     @inlinable public func write(_ bytes: Bytes) async throws {
         // Inlined up to here: most writes do not wait, and then nothing asynchronous is left of the call.
-        if try !tryWrite(bytes) { try await writeWhenThereIsRoom(bytes) }
+        if !tryWrite(bytes) { try await writeWhenThereIsRoom(bytes) }
     }
 
-    @usableFromInline func tryWrite(_ bytes: Bytes) throws -> Bool { try core.tryWrite(bytes) }
+    @usableFromInline func tryWrite(_ bytes: Bytes) -> Bool { core.tryWrite(bytes) }
 
     @usableFromInline func writeWhenThereIsRoom(_ bytes: Bytes) async throws {
         try await core.writeWhenThereIsRoom(bytes)

@@ -53,7 +53,7 @@ extension ConnectionHandler {
         var failure: (any Error)?
         do {
             try await connected()
-            while let bytes = try await nextBytes() { try await dataReceived(bytes) }
+            try await receive()
             if connection.core.peerHasFinished { try await peerFinished() }
         } catch {
             failure = error
@@ -63,12 +63,17 @@ extension ConnectionHandler {
         if let failure { throw failure }
     }
 
-    /// nil at the end, also when the connection broke: why it did is what `closed` is told.
-    private func nextBytes() async throws -> Bytes? {
-        do {
-            return try await connection.read()
-        } catch let error as AIOError where error.code != .misuse {
-            return nil
+    /// Returns at the end, also when the connection broke: why it did is what `closed` is told.
+    private func receive() async throws {
+        while true {
+            let bytes: Bytes?
+            do {
+                bytes = try await connection.read()
+            } catch let error as AIOError where error.code != .misuse {
+                return
+            }
+            guard let bytes else { return }
+            try await dataReceived(bytes)
         }
     }
 }

@@ -69,7 +69,7 @@ public final class Server: Sendable {
         guard !hasBegun.exchange(true, ordering: .acquiringAndReleasing) else {
             throw AIOError(.misuse, call: "serve", detail: "\(endpoint) is being served, or was")
         }
-        if core.options.executor == .partner { try engine.startPartners() }
+        try engine.prepareForHandlers(on: core.options.executor.place)
         core.begin(with: listeners)
         for listener in listeners { try engine.start(listener) }
     }

@@ -43,7 +43,6 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
     private var phase = Phase.running
     private var listeners: [ListenerCore] = []
     private var openAtDrain = 0
-    private var timers: [TimerNode] = []
     private var onEnded: [@Sendable () -> Void] = []
     private var failure: AIOError?
 
@@ -123,10 +122,10 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
 
     /// Begins to drain; a second call can only make the deadline earlier.
     func drain(within timeout: Duration) {
-        let deadline = engine.call(after: timeout) { [weak self] in self?.cut() }
+        // Not on a worker: a handler that blocks one does not hold up the deadline.
+        engine.callUnhindered(after: timeout) { [weak self] in self?.cut() }
         let listeners = lock.withLock { () -> [ListenerCore]? in
             guard phase.rawValue < Phase.cut.rawValue else { return nil }
-            timers.append(deadline)
             guard phase == .running else { return nil }
             enter(.closing)
             openAtDrain = openConnections.load(ordering: .relaxed)
@@ -150,9 +149,10 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         let isDraining = lock.withLock { () -> Bool in
             guard phase == .closing else { return false }
             enter(.draining)
-            timers.append(
-                engine.call(after: options.drainFirstBytesTimeout) { [weak self] in self?.firstBytesTimeoutPassed() })
             return true
+        }
+        engine.callUnhindered(after: options.drainFirstBytesTimeout) { [weak self] in
+            self?.firstBytesTimeoutPassed()
         }
         if isDraining { visitConnections { $0.endReads(.afterFirstBytes) } }
         endIfDone()
@@ -198,21 +198,19 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
 
     private func endIfDone() {
         guard open.load(ordering: .sequentiallyConsistent) == 0 else { return }
-        let ending = lock.withLock { () -> (timers: [TimerNode], bodies: [@Sendable () -> Void])? in
+        let bodies = lock.withLock { () -> [@Sendable () -> Void]? in
             guard phase == .draining || phase == .drainingAll || phase == .cut else { return nil }
             guard listeners.allSatisfy(\.hasClosed) else { return nil }
             enter(.ended)
             defer {
-                timers = []
                 onEnded = []
                 listeners = []
             }
-            return (timers, onEnded)
+            return onEnded
         }
-        guard let ending else { return }
-        for timer in ending.timers { _ = timer.cancel() }
+        guard let bodies else { return }
         for queue in queues { queue.end() }
-        for body in ending.bodies { body() }
+        for body in bodies { body() }
     }
 
     /// Runs `body` once no connection and no handler is left.

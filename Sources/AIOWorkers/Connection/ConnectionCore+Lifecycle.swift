@@ -129,25 +129,38 @@ extension ConnectionCore {
 
     func timerFired(on worker: Worker) {
         io.timer = nil
+        io.hasWriteDeadline = false
         guard !io.machine.isClosed else { return }
         if io.machine.isConnecting {
             dialDeadlineReached(on: worker)
         } else {
-            let isEnding = io.machine.isEnding
-            let due =
-                isEnding
-                ? io.endingSince.advanced(by: limits.lingerTimeout)
-                : io.lastActivity.advanced(by: limits.idleTimeout)
             let free = limits.outboundByteCountMax - unsent.load(ordering: .relaxed)
             if io.hold.relieve(now: worker.now, freeByteCount: free) { resumeReading(on: worker) }
-            if worker.now < due {
+            let next = nextDeadline
+            if worker.now < next.time {
                 // Lazily re-armed: activity only notes the time, and the timer finds out when it fires.
-                worker.setTimer(of: self, at: min(due, io.hold.nextRelief ?? due))
+                worker.setTimer(of: self, at: min(next.time, io.hold.nextRelief ?? next.time))
             } else {
-                let action =
-                    isEnding ? io.machine.lingerDeadlinePassed() : io.machine.idleDeadlinePassed()
-                apply(action, on: worker)
+                apply(deadlinePassed(next.kind), on: worker)
             }
+        }
+    }
+
+    private enum DeadlineKind { case linger, idle, writeProgress }
+
+    private var nextDeadline: (time: MonotonicTime, kind: DeadlineKind) {
+        if io.machine.isEnding { return (io.endingSince.advanced(by: limits.lingerTimeout), .linger) }
+        let idle = io.lastActivity.advanced(by: limits.idleTimeout)
+        guard io.isWriteBlocked else { return (idle, .idle) }
+        let progress = io.blockedSince.advanced(by: limits.writeProgressTimeout)
+        return progress < idle ? (progress, .writeProgress) : (idle, .idle)
+    }
+
+    private func deadlinePassed(_ kind: DeadlineKind) -> ConnectionMachine.Action {
+        switch kind {
+        case .linger: io.machine.lingerDeadlinePassed()
+        case .idle: io.machine.idleDeadlinePassed()
+        case .writeProgress: io.machine.writeDeadlinePassed()
         }
     }
 

@@ -86,9 +86,19 @@ extension ConnectionCore {
     /// while they are blocked.
     private func waitUntilWritable(on worker: Worker) {
         io.isWriteBlocked = true
+        io.blockedSince = worker.now
+        if io.machine.isOpen { armWriteDeadline(on: worker) }
         guard !io.isArmedForWriting else { return }
         io.isArmedForWriting = true
         worker.change(interest: Self.interest.union(.writable), of: self)
+    }
+
+    /// The idle deadline's timer is as a rule set for later; it is lazily re-armed, so it may come early.
+    private func armWriteDeadline(on worker: Worker) {
+        guard !io.hasWriteDeadline else { return }
+        io.hasWriteDeadline = true
+        let idle = io.lastActivity.advanced(by: limits.idleTimeout)
+        worker.setTimer(of: self, at: min(idle, worker.now.advanced(by: limits.writeProgressTimeout)))
     }
 
     private func disarmWritingIfOnDemand(on worker: Worker) {

@@ -6,19 +6,18 @@ import Synchronization
 
 extension ConnectionCore {
     /// The calling task is the connection's owner from now on, until `endOwnership`.
-    package func beginOwnership() { owner.store(Self.currentTask, ordering: .relaxed) }
+    package func beginOwnership() { owner.store(CallingTask.look().identity, ordering: .relaxed) }
 
     package func endOwnership() { owner.store(0, ordering: .relaxed) }
 
-    /// Whether cancelling the calling task reaches this connection without a cancellation handler for each wait.
-    package var isOwnedByCurrentTask: Bool {
-        let owner = owner.load(ordering: .relaxed)
-        return owner != 0 && owner == Self.currentTask
+    func isOwned(by task: CallingTask) -> Bool {
+        task.identity != 0 && owner.load(ordering: .relaxed) == task.identity
     }
 
     /// The owner was cancelled: what it waits for here ends.
     package func ownerWasCancelled() {
         lock.lock()
+        shared.isOwnerCancelled = true
         let reader = unsafe shared.reader.cancelOwners() ? shared.reader.take() : nil
         let waiters = shared.waiters.filter(\.isOfOwner)
         shared.waiters.removeAll(where: \.isOfOwner)
@@ -46,14 +45,20 @@ extension ConnectionCore {
 
     /// The peer has ended its side, and everything before that was delivered or thrown away.
     package var peerHasFinished: Bool { lock.withLock { shared.waitingSignals.contains(.peerEnded) } }
+}
 
-    /// A number for the calling task, unlike those of all other tasks that are alive; 0 outside of tasks.
-    ///
+/// What has to be known of the task that calls. One look for both, because looking costs as much as taking a lock.
+struct CallingTask {
+    /// Unlike that of all other tasks that are alive; 0 outside of tasks.
+    let identity: UInt
+    let isCancelled: Bool
+
     /// SAFETY: the task is only identified, by its address, which is what the one stored property of
     /// `UnsafeCurrentTask` is.
-    private static var currentTask: UInt {
+    static func look() -> Self {
         unsafe withUnsafeCurrentTask { task in
-            unsafe task.map { unsafe unsafeBitCast($0, to: UInt.self) } ?? 0
+            guard let task = unsafe task else { return Self(identity: 0, isCancelled: false) }
+            return unsafe Self(identity: unsafeBitCast(task, to: UInt.self), isCancelled: task.isCancelled)
         }
     }
 }

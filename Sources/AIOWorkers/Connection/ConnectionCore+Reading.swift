@@ -26,57 +26,62 @@ extension ConnectionCore {
     package enum ReadAttempt {
         case bytes(Bytes)
         case end
-        /// Suspend with this number (`suspend`), then try again (`readAgain`).
-        case wait(UInt32)
+        /// Suspend (the owner with `suspendReader`, others with `waitForInput`), then try again (`readAgain`).
+        case wait(number: UInt32, isOwner: Bool)
     }
 
     /// Up to `limit` bytes, at least one, if they are there. The program's fast path: a chunk.
     package func tryRead(atMost limit: Int) throws -> ReadAttempt {
-        if Task.isCancelled { throw CancellationError() }
+        let task = CallingTask.look()
+        if task.isCancelled { throw CancellationError() }
         lock.lock()
         if shared.reader.isActive {
             lock.unlock()
             throw AIOError(.misuse, call: "read", detail: "another task is reading this connection")
         }
-        return try attemptReadAndUnlock(atMost: limit)
+        return try attemptReadAndUnlock(atMost: limit, isOwner: isOwned(by: task))
     }
 
     /// After having been resumed.
     package func readAgain(atMost limit: Int) throws -> ReadAttempt {
         lock.lock()
-        if shared.reader.end() || Task.isCancelled {
+        let isOwner = shared.reader.isOwner
+        if shared.reader.end() || (isOwner && shared.isOwnerCancelled) {
             lock.unlock()
             throw CancellationError()
         }
-        return try attemptReadAndUnlock(atMost: limit)
+        return try attemptReadAndUnlock(atMost: limit, isOwner: isOwner)
     }
 
-    private func attemptReadAndUnlock(atMost limit: Int) throws -> ReadAttempt {
+    private func attemptReadAndUnlock(atMost limit: Int, isOwner: Bool) throws -> ReadAttempt {
         if let bytes = shared.inbox.popFirst(atMost: limit) {
             lock.unlock()
             returnCredit(for: bytes)
+            // For the watchdog, should what follows hold the thread.
+            if sink.place != .global { homeExecutors.progress.read(from: id) }
             return .bytes(bytes)
         }
-        guard shared.isInputEnded else { return .wait(try beginWaitAndUnlock(goal: 1)) }
+        guard shared.isInputEnded else {
+            return .wait(number: try beginWaitAndUnlock(goal: 1, isOwner: isOwner), isOwner: isOwner)
+        }
         let ending = shared.inputEnding(isSilenced: isSilenced.load(ordering: .relaxed))
         lock.unlock()
         if case .failed(let error) = ending { throw error }
         return .end
     }
 
-    private func beginWaitAndUnlock(goal: Int) throws(AIOError) -> UInt32 {
+    private func beginWaitAndUnlock(goal: Int, isOwner: Bool) throws(AIOError) -> UInt32 {
         defer { lock.unlock() }
         if sink.events != nil {
             throw AIOError(.misuse, call: "read", detail: "this connection's bytes arrive in aio.events")
         }
-        return shared.reader.begin(goal: goal, isOwner: isOwnedByCurrentTask)
+        return shared.reader.begin(goal: goal, isOwner: isOwner)
     }
 
     /// Leaves the continuation for whoever has news, or resumes it at once if there are.
     package func suspendReader(_ continuation: UnsafeContinuation<Void, Never>) {
         lock.lock()
-        // A cancellation that came before the lock was taken found nobody to resume.
-        if shared.readerNeedNotWait || Task.isCancelled {
+        if shared.readerNeedNotWait || (shared.isOwnerCancelled && shared.reader.isOwner) {
             lock.unlock()
             unsafe continuation.resume()
         } else {
@@ -136,7 +141,7 @@ extension ConnectionCore {
     private func input<Taken: InboxPart>(
         atLeast goal: Int, returnsCredit: Bool = true, _ take: (inout ByteQueue) -> Taken?
     ) async throws -> Taken? {
-        if Task.isCancelled { throw CancellationError() }
+        if CallingTask.look().isCancelled { throw CancellationError() }
         lock.lock()
         if shared.reader.isActive {
             lock.unlock()
@@ -154,12 +159,12 @@ extension ConnectionCore {
                 if case .failed(let error) = ending { throw error }
                 return nil
             }
-            let number = try beginWaitAndUnlock(goal: goal)
+            let number = try beginWaitAndUnlock(goal: goal, isOwner: false)
             if goal > limits.receiveWindow { widenWindow(to: goal) }
             await waitForInput(number)
             if goal > limits.receiveWindow { wantedByteCount.store(0, ordering: .sequentiallyConsistent) }
             lock.lock()
-            if shared.reader.end() || Task.isCancelled {
+            if shared.reader.end() {
                 lock.unlock()
                 throw CancellationError()
             }

@@ -16,8 +16,8 @@ import Synchronization
 
 extension ConnectionCore {
     /// Accepts `bytes` if there is room; if not, `writeWhenThereIsRoom` waits.
-    package func tryWrite(_ bytes: Bytes) throws -> Bool {
-        if Task.isCancelled { throw CancellationError() }
+    /// Does not ask whether the task was cancelled: a handler that was may still say so to its peer.
+    package func tryWrite(_ bytes: Bytes) -> Bool {
         lock.lock()
         guard shared.takesWrite(unsent: unsent.load(ordering: .relaxed), mark: limits.highWaterMark) else {
             lock.unlock()
@@ -32,7 +32,6 @@ extension ConnectionCore {
 
     /// The parts stay together.
     package func write(_ parts: [Bytes]) async throws {
-        if Task.isCancelled { throw CancellationError() }
         let byteCount = parts.reduce(0) { $0 + $1.count }
         lock.lock()
         if shared.takesWrite(unsent: unsent.load(ordering: .relaxed), mark: limits.highWaterMark) {
@@ -45,7 +44,6 @@ extension ConnectionCore {
 
     /// Returns when everything accepted so far is in the kernel's hands.
     package func flush() async throws {
-        if Task.isCancelled { throw CancellationError() }
         lock.lock()
         if unsent.load(ordering: .relaxed) == 0, !shared.isClosed {
             lock.unlock()
@@ -110,7 +108,12 @@ extension ConnectionCore {
 
     /// The caller holds the lock, which this gives up.
     private func wait(_ goal: ConnectionWaiter.Goal, call: String) async throws {
-        let waiter = ConnectionWaiter(goal, isOfOwner: isOwnedByCurrentTask)
+        let task = CallingTask.look()
+        if task.isCancelled {
+            lock.unlock()
+            throw CancellationError()
+        }
+        let waiter = ConnectionWaiter(goal, isOfOwner: isOwned(by: task))
         if let reason = shared.closeReason {
             lock.unlock()
             throw reason.error(call: call)
@@ -119,8 +122,6 @@ extension ConnectionCore {
         hasWaiters.store(true, ordering: .sequentiallyConsistent)
         // The second look; the partner is `wrote`.
         settleWaitersAndUnlock()
-        // An owner that was cancelled before its waiter was in the list.
-        if Task.isCancelled { cancel(waiter) }
         await withTaskCancellationHandler {
             unsafe await withUnsafeContinuation { continuation in
                 let mustWait = unsafe lock.withLock { unsafe waiter.suspend(continuation) }

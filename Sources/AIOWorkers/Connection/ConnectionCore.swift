@@ -96,6 +96,8 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         // Of the tasks that read and write (ConnectionCore+Reading, +Writing); empty in the event stream.
         var reader = PendingRead()
         var waiters: [ConnectionWaiter] = []
+        /// The owner was cancelled: its waits end before they begin.
+        var isOwnerCancelled = false
         /// Bytes that `send` and `write` have accepted since the beginning.
         var acceptedByteCount: UInt64 = 0
         /// The server drains: reads that would wait end instead.
@@ -146,6 +148,10 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         var seesEnding = false
         /// The kernel took less than it was offered: wait for the edge.
         var isWriteBlocked = false
+        /// When it last took something before that, while `isWriteBlocked`.
+        var blockedSince = MonotonicTime(nanoseconds: 0)
+        /// The timer was set with the write deadline in mind, and has not fired since.
+        var hasWriteDeadline = false
         /// TCP is registered for writing from the start; Unix sockets only while they are blocked.
         var isArmedForWriting = false
         var armsForWritingOnDemand = false

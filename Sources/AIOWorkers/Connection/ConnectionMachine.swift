@@ -230,6 +230,15 @@ package struct ConnectionMachine: ~Copyable, Sendable {
         }
     }
 
+    /// The peer has taken nothing of what waits for it for too long.
+    package mutating func writeDeadlinePassed() -> Action {
+        switch state {
+        case .open: return close(.stalled, reset: true)
+        // The linger deadline is the one that counts.
+        case .connecting, .flushing, .lingering, .closed: return .none
+        }
+    }
+
     package mutating func lingerDeadlinePassed() -> Action {
         switch state {
         // Bytes that were accepted are lost, and the reason says so.

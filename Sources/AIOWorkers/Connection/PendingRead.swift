@@ -11,7 +11,7 @@
     private(set) var isActive = false
     private(set) var isCancelled = false
     /// Its task is the connection's owner.
-    private var isOwner = false
+    private(set) var isOwner = false
     /// Bytes that it waits for.
     private(set) var goal = 1
     private var continuation: UnsafeContinuation<Void, Never>?

@@ -7,10 +7,13 @@ import AIOKernel
 /// tell them apart: one object in both roles does not work.
 package final class Executors: Sendable {
     package let jobs: JobQueue
+    /// For the watchdog.
+    package let progress: JobProgress
     private let taskExecutor: JobTaskExecutor
     private let serialExecutor: JobSerialExecutor
 
-    init(host: any Host) {
+    init(host: any Host, name: String) {
+        progress = JobProgress(name: name)
         jobs = JobQueue(host: host)
         taskExecutor = JobTaskExecutor(jobs: jobs)
         serialExecutor = JobSerialExecutor(jobs: jobs, task: taskExecutor)
@@ -27,7 +30,9 @@ package final class Executors: Sendable {
         let serial = unsafe serialExecutor.asUnownedSerialExecutor()
         var count = 0
         while count < limit, let job = jobs.next() {
+            progress.advance()
             unsafe job.run(task: task, serial: serial)
+            progress.advance()
             count += 1
         }
         return count

@@ -14,6 +14,7 @@ package final class Partner: JobThread, @unchecked Sendable {
     private let kernel: any Kernel
     private let configuration: EngineConfiguration
     private let name: String
+    private let alarm: WatchdogAlarm
     private let wakeUp: WakeUp
     private let jobSignal = ListNode()
 
@@ -28,9 +29,10 @@ package final class Partner: JobThread, @unchecked Sendable {
 
     init(of worker: Worker, host: any Host) throws(AIOError) {
         kernel = worker.kernel
+        alarm = worker.alarm
         configuration = worker.configuration
         name = "aio-\(worker.index)p"
-        executors = Executors(host: host)
+        executors = Executors(host: host, name: name)
         let epoll = try kernel.makeEpoll()
         let counter = try kernel.makeEventCounter()
         try kernel.add(counter, to: epoll, interest: [.readable, .edgeTriggered], token: 0)
@@ -105,6 +107,7 @@ package final class Partner: JobThread, @unchecked Sendable {
     }
 
     private func run() {
+        if !executors.jobs.isEmpty { alarm.jobsBegin() }
         _ = executors.run(atMost: 512)
         stage = executors.jobs.isEmpty && completions.list.isEmpty() ? .announce : .drain
         if ending != nil { stage = .drain }

@@ -36,6 +36,7 @@ package final class Worker: JobThread, @unchecked Sendable {
     package let kernel: any Kernel
     package let accounts: EngineAccounts
     let descriptorReserve: DescriptorReserve
+    let alarm: WatchdogAlarm
     /// For handlers that run on this thread.
     package let executors: Executors
     /// The thread for handlers that are to run beside this one. Set, if at all, before a connection that needs it
@@ -115,14 +116,15 @@ package final class Worker: JobThread, @unchecked Sendable {
 
     init(
         index: Int, configuration: EngineConfiguration, kernel: any Kernel, accounts: EngineAccounts,
-        descriptorReserve: DescriptorReserve, host: any Host
+        descriptorReserve: DescriptorReserve, alarm: WatchdogAlarm, host: any Host
     ) throws(AIOError) {
         self.index = index
         self.configuration = configuration
         self.kernel = kernel
         self.accounts = accounts
         self.descriptorReserve = descriptorReserve
-        executors = Executors(host: host)
+        self.alarm = alarm
+        executors = Executors(host: host, name: "aio-\(index)")
         let now = kernel.now
         slabs = SlabPool(slabByteCount: configuration.slabByteCount, idleSlabsMax: configuration.idleSlabsMax)
         timers = TimerWheel(now: now.nanoseconds)
@@ -316,6 +318,7 @@ package final class Worker: JobThread, @unchecked Sendable {
     }
 
     private func runJobs() {
+        alarm.jobsBegin()
         counters.jobs.add(executors.run(atMost: Self.jobBudget))
         stage = .carryOut
     }
@@ -411,6 +414,13 @@ extension Worker {
 extension Worker {
     /// Once, by the engine, under its lock.
     func take(partner: Partner) { self.partner = partner }
+
+    /// Calls `body` on this thread once `delay` has passed; never if the thread ends before.
+    package func call(after delay: Duration, _ body: @escaping @Sendable () -> Void) -> TimerNode {
+        let timer = TimerNode(deadline: kernel.now.advanced(by: delay), worker: self, body)
+        timer.schedule()
+        return timer
+    }
 
     package func jobsArrived() { submit(jobSignal) }
 
