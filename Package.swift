@@ -20,13 +20,16 @@ let package = Package(
     name: "swift-aio",
     products: [
         .library(name: "AIO", targets: ["AIO"]),
+        .library(name: "AIOService", targets: ["AIOService"]),
         .executable(name: "event-echo", targets: ["event-echo"]),
         .executable(name: "echo", targets: ["echo"]),
+        .executable(name: "proxy", targets: ["proxy"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     ],
     targets: [
         // 0  what C declares and Swift's Glibc module leaves out
@@ -62,11 +65,37 @@ let package = Package(
             dependencies: ["AIOBytes", "AIOKernel", "AIOWorkers"],
             swiftSettings: library),
 
+        // 4  what is optional
+        .target(
+            name: "AIOService",
+            dependencies: [
+                "AIO", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: library),
+
         // programs to run and to copy from
         .executableTarget(
             name: "event-echo",
             dependencies: ["AIO", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Playground/event-echo",
+            swiftSettings: strict),
+
+        .executableTarget(
+            name: "chat",
+            dependencies: ["AIO", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Playground/chat",
+            swiftSettings: strict),
+
+        .executableTarget(
+            name: "dial",
+            dependencies: ["AIO", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Playground/dial",
+            swiftSettings: strict),
+
+        .executableTarget(
+            name: "proxy",
+            dependencies: ["AIO", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Playground/proxy",
             swiftSettings: strict),
 
         .executableTarget(

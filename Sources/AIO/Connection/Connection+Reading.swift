@@ -21,22 +21,52 @@ extension Connection {
     public var chunks: Chunks { Chunks(connection: self) }
 
     /// At least one byte and at most `byteCountMax`; nil at the end of the stream.
+    // Inlined into the handler, because an asynchronous call costs as much as all the rest of a read: a frame, and
+    // two visits to the task's executor.
+    @inlinable @inline(__always)
     public func read(atMost byteCountMax: Int = .max) async throws -> Bytes? {
-        var attempt = try core.tryRead(atMost: byteCountMax)
+        var attempt = try tryRead(atMost: byteCountMax)
         while true {
             switch attempt {
             case .bytes(let bytes): return bytes
             case .end: return nil
-            case .wait(let number, let isOwner):
-                if isOwner {
-                    unsafe await withUnsafeContinuation { unsafe core.suspendReader($0) }
-                } else {
-                    await core.waitForInput(number)
-                }
+            case .waitAsOwner: unsafe await withUnsafeContinuation { unsafe suspendReader($0) }
+            case .wait(let number): await waitForInput(number)
             }
-            attempt = try core.readAgain(atMost: byteCountMax)
+            attempt = try readAgain(atMost: byteCountMax)
         }
     }
+
+    /// What a read found: see `ConnectionCore.ReadAttempt`.
+    @usableFromInline enum ReadAttempt {
+        case bytes(Bytes)
+        case end
+        case waitAsOwner
+        case wait(number: UInt32)
+
+        init(_ attempt: ConnectionCore.ReadAttempt) {
+            switch attempt {
+            case .bytes(let bytes): self = .bytes(bytes)
+            case .end: self = .end
+            case .wait(_, isOwner: true): self = .waitAsOwner
+            case .wait(let number, isOwner: false): self = .wait(number: number)
+            }
+        }
+    }
+
+    @usableFromInline func tryRead(atMost byteCountMax: Int) throws -> ReadAttempt {
+        ReadAttempt(try core.tryRead(atMost: byteCountMax))
+    }
+
+    @usableFromInline func readAgain(atMost byteCountMax: Int) throws -> ReadAttempt {
+        ReadAttempt(try core.readAgain(atMost: byteCountMax))
+    }
+
+    @usableFromInline func suspendReader(_ continuation: UnsafeContinuation<Void, Never>) {
+        unsafe core.suspendReader(continuation)
+    }
+
+    @usableFromInline func waitForInput(_ number: UInt32) async { await core.waitForInput(number) }
 
     /// Exactly `byteCount` bytes in one piece; nil if the stream ends before the first of them.
     ///
@@ -75,9 +105,10 @@ extension Connection {
 
             @usableFromInline init(connection: Connection) { self.connection = connection }
 
-            @inlinable public mutating func next() async throws -> Bytes? { try await connection.read() }
+            @inlinable @inline(__always) public mutating func next() async throws -> Bytes? { try await connection.read() }
 
-            @inlinable public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Bytes? {
+            @inlinable @inline(__always)
+            public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Bytes? {
                 try await connection.read()
             }
         }
