@@ -20,6 +20,7 @@ let package = Package(
     name: "swift-aio",
     products: [
         .library(name: "AIO", targets: ["AIO"]),
+        .library(name: "AIOLogging", targets: ["AIOLogging"]),
         .library(name: "AIOService", targets: ["AIOService"]),
         .executable(name: "event-echo", targets: ["event-echo"]),
         .executable(name: "echo", targets: ["echo"]),
@@ -29,6 +30,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     ],
     targets: [
@@ -72,6 +74,15 @@ let package = Package(
                 "AIO", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: library),
+
+        // for programs that use swift-log; nothing else depends on it
+        .target(
+            name: "AIOLogging",
+            dependencies: [
+                "AIOKernel", "AIOWorkers", .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
 
         // programs to run and to copy from
         .executableTarget(
@@ -120,6 +131,13 @@ let package = Package(
             name: "AIOWorkersTests",
             dependencies: [
                 "AIOWorkers", "AIOKernel", "AIOBytes",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "AIOLoggingTests",
+            dependencies: [
+                "AIOLogging", "AIOWorkers", "AIOKernel", .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),

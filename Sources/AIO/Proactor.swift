@@ -28,7 +28,7 @@ public final class Proactor: Sendable {
     ///   threads. Nothing is left behind.
     public convenience init(_ configuration: Configuration = Configuration()) throws(AIOError) {
         let kernel = LinuxKernel()
-        try self.init(configuration, kernel: kernel, host: PthreadHost())
+        try self.init(configuration, kernel: kernel, host: Self.makeHost(for: configuration, kernel: kernel))
     }
 
     package init(_ configuration: Configuration, kernel: any Kernel, host: any Host) throws(AIOError) {
@@ -47,8 +47,9 @@ public final class Proactor: Sendable {
     /// `Configuration.shutdownTimeout`, cuts what has not ended then, cancels the handlers that are left, and ends
     /// the threads.
     ///
-    /// Returns when no handler, thread, descriptor or timer of the proactor is left. `events` hands out what is left
-    /// and then ends; nobody needs to iterate it for the shutdown to finish. Cancelling the task skips the
+    /// Returns when no handler, thread, descriptor or timer of the proactor is left, but for threads that are inside
+    /// of offloaded work or of looking up a name: they go on until that is done. `events` hands out what is left and
+    /// then ends; nobody needs to iterate it for the shutdown to finish. Cancelling the task skips the
     /// graceful part. May be called more than once and from several tasks; all of them wait for the same end.
     /// - Throws: `.handlersStillRunning` if handlers have not ended one second after everything was cut. Their
     ///   threads stay until they do.

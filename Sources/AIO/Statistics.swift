@@ -1,5 +1,6 @@
 // What the engine has counted, at one moment.
 
+public import AIOKernel
 import AIOWorkers
 
 /// Numbers of a proactor since its start. Reading them costs a few loads; the workers are not disturbed, so
@@ -8,6 +9,8 @@ public struct Statistics: Sendable, Hashable {
     public var workers: [WorkerStatistics]
     /// Accepted or being made, and `.closed` not yet taken.
     public var connections: Int
+    /// Work given to `offload`.
+    public var offload: OffloadStatistics
 
     /// The sum over all workers.
     public var total: WorkerStatistics { workers.reduce(into: WorkerStatistics()) { $0.add($1) } }
@@ -72,7 +75,8 @@ extension Proactor {
     /// What has been counted since the start.
     public var statistics: Statistics {
         Statistics(
-            workers: engine.workers.map(WorkerStatistics.init), connections: engine.accounts.connectionCount)
+            workers: engine.workers.map(WorkerStatistics.init), connections: engine.accounts.connectionCount,
+            offload: engine.host.offloadStatistics(of: .work))
     }
 }
 

@@ -31,7 +31,10 @@ package protocol HostThread: AnyObject, Sendable {
 /// Work that blocks goes to a lane; each lane has threads and a queue of its own, so that slow names cannot
 /// hold up slow disks.
 package enum OffloadLane: Hashable, Sendable {
+    /// Looking up hosts.
     case names
+    /// What the program gives to `Proactor.offload`.
+    case work
 }
 
 /// Signals that are being watched.
@@ -50,15 +53,19 @@ package protocol Host: AnyObject, Sendable {
     /// The identity of the body that the calling thread runs, `ObjectIdentifier` as a number; 0 on a thread that is not
     /// the host's.
     var currentThreadIdentity: UInt { get }
-    /// Runs `work` on a thread that may block. Throws `.limitReached` if the lane's queue is full,
-    /// `.shutDown` after `shutDown()`.
-    func offload(_ lane: OffloadLane, _ work: @escaping @Sendable () -> Void) throws(AIOError)
+    /// Runs `work` on a thread that may block, unless it is cancelled before. Throws `.limitReached` if the
+    /// lane's queue is full, `.shutDown` after `shutDown()`.
+    @discardableResult
+    func offload(
+        _ lane: OffloadLane, _ work: @escaping @Sendable () -> Void
+    ) throws(AIOError) -> any OffloadedWork
+    func offloadStatistics(of lane: OffloadLane) -> OffloadStatistics
     /// Calls `handler`, on a thread of the host's, for each of these signals that the process gets, in place
     /// of what they did before. One watch at a time in a process: `.limitReached` for a second.
     func watchSignals(
         _ signals: [ProcessSignal], _ handler: @escaping @Sendable (ProcessSignal) -> Void
     ) throws(AIOError) -> any SignalWatch
     /// Ends the offload threads: queued work still runs, idle threads are joined. One that is inside a call
-    /// that cannot be interrupted (getaddrinfo(3)) is let go and ends on its own.
+    /// that cannot be interrupted (getaddrinfo(3), or the program's work) is let go and ends on its own.
     func shutDown()
 }

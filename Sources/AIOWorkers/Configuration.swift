@@ -21,6 +21,12 @@ public struct EngineConfiguration: Sendable {
     public var timersMax = 100_000
     /// Values posted and not yet taken.
     public var postsMax = 65_536
+    /// Threads for `offload`, at most; started when there is work, gone when there has been none for ten
+    /// seconds. nil: as many as this process may use processors, but four at least.
+    public var offloadThreadsMax: Int?
+    /// Pieces of work given to `offload` that wait for a thread. At the limit `offload` throws
+    /// `.limitReached`.
+    public var offloadQueuedMax = 1_024
     /// Bytes of one slab: the unit in which a worker takes memory for reading. 4 KiB to 1 MiB.
     public var slabByteCount = 65_536
     /// Free slabs a worker keeps for reuse.
@@ -67,6 +73,10 @@ public struct ConnectionLimits: Sendable, Hashable {
     public var writeProgressTimeout: Duration = .seconds(60)
     /// Resolving the name and connecting, over all addresses together.
     public var connectTimeout: Duration = .seconds(10)
+    /// How long an attempt to connect has for itself before the next address is tried beside it (Connection
+    /// Attempt Delay, RFC 8305 section 5). An attempt that fails is followed at once; where `connectTimeout`
+    /// would not suffice for all addresses, they get equal shares of it. 10 ms to 2 s.
+    public var connectAttemptDelay: Duration = .milliseconds(250)
     /// After `close()`: how long the peer may take none of what is queued, and how long it may then take to
     /// end its side.
     public var lingerTimeout: Duration = .seconds(5)
@@ -101,6 +111,8 @@ extension EngineConfiguration {
         try check("unseenConnectionsMax", unseenConnectionsMax, 1...Int.max)
         try check("timersMax", timersMax, 0...Int.max)
         try check("postsMax", postsMax, 0...Int.max)
+        if let offloadThreadsMax { try check("offloadThreadsMax", offloadThreadsMax, 1...1_024) }
+        try check("offloadQueuedMax", offloadQueuedMax, 0...Int.max)
         try check("slabByteCount", slabByteCount, 4_096...(1 << 20))
         try check("idleSlabsMax", idleSlabsMax, 0...Int.max)
         try check("inboundByteCountMax", inboundByteCountMax, slabByteCount...Int.max)
@@ -124,11 +136,19 @@ extension ConnectionLimits {
         try check("idleTimeout", idleTimeout)
         try check("writeProgressTimeout", writeProgressTimeout)
         try check("connectTimeout", connectTimeout)
+        try check("connectAttemptDelay", connectAttemptDelay, DialRace.attemptDelayRange)
         try check("lingerTimeout", lingerTimeout)
     }
 }
 
 private func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws(AIOError) {
+    guard range.contains(value) else {
+        let detail = "\(name) is \(value), but must be in \(range.lowerBound)...\(range.upperBound)"
+        throw AIOError(.invalidArgument, detail: detail)
+    }
+}
+
+private func check(_ name: String, _ value: Duration, _ range: ClosedRange<Duration>) throws(AIOError) {
     guard range.contains(value) else {
         let detail = "\(name) is \(value), but must be in \(range.lowerBound)...\(range.upperBound)"
         throw AIOError(.invalidArgument, detail: detail)

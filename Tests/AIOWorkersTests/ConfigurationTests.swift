@@ -20,6 +20,7 @@ import Testing
             ("unseenConnectionsMax", \.unseenConnectionsMax, 1...Int.max),
             ("timersMax", \.timersMax, 0...Int.max),
             ("postsMax", \.postsMax, 0...Int.max),
+            ("offloadQueuedMax", \.offloadQueuedMax, 0...Int.max),
             ("slabByteCount", \.slabByteCount, 4_096...1_048_576),
             ("idleSlabsMax", \.idleSlabsMax, 0...Int.max),
             ("inboundByteCountMax", \.inboundByteCountMax, 65_536...Int.max),
@@ -63,6 +64,20 @@ import Testing
         }
     }
 
+    @Test func theNumberOfOffloadThreadsIsLeftOpenOrAtLeastOne() throws {
+        var configuration = EngineConfiguration()
+        for count in [nil, 1, 1_024] as [Int?] {
+            configuration.offloadThreadsMax = count
+            try configuration.validate()
+        }
+        for count in [0, -1, 1_025, .max, .min] {
+            configuration.offloadThreadsMax = count
+            expectRefusal(["offloadThreadsMax"], "\(count)") { () throws(AIOError) in
+                try configuration.validate()
+            }
+        }
+    }
+
     @Test func theInboundBudgetHoldsAtLeastASlab() throws {
         var configuration = EngineConfiguration()
         configuration.slabByteCount = 4_096
@@ -87,6 +102,20 @@ import Testing
                 var limits = ConnectionLimits()
                 limits[keyPath: setting] = value
                 expectRefusal([name], "\(name): \(value)") { () throws(AIOError) in try limits.validate() }
+            }
+        }
+    }
+
+    @Test func attemptsToConnectFollowEachOtherAsRFC8305Allows() throws {
+        var limits = ConnectionLimits()
+        for delay in [Duration.milliseconds(10), .milliseconds(250), .seconds(2)] {
+            limits.connectAttemptDelay = delay
+            try limits.validate()
+        }
+        for delay in [Duration.zero, .seconds(-1), .microseconds(9_999), .milliseconds(2_001)] {
+            limits.connectAttemptDelay = delay
+            expectRefusal(["connectAttemptDelay"], "\(delay)") { () throws(AIOError) in
+                try limits.validate()
             }
         }
     }

@@ -127,8 +127,11 @@ extension Events {
     /// Starts making a connection and returns at once. `.connected` follows, or `.closed` with
     /// `.connectFailed`.
     ///
-    /// All addresses of a name are tried, one after the other, within `ConnectionLimits.connectTimeout`
-    /// together with the resolving. `close()` and `abort()` end the attempt.
+    /// The addresses of a name race each other as RFC 8305 (Happy Eyeballs) has it: families by turns, each
+    /// `ConnectionLimits.connectAttemptDelay` after the one before or as soon as that has failed; the first
+    /// that connects is the connection, the others are closed. If all fail, the last error is the reason. All
+    /// of it, together with the resolving, within `ConnectionLimits.connectTimeout`. A Unix listener whose
+    /// backlog is full is asked again until then. `close()` and `abort()` end all attempts.
     /// - Throws: what can be said at once: `.malformedEndpoint`, `.limitReached` (`connectionsMax`),
     ///   `.shutDown`.
     @discardableResult

@@ -12,8 +12,12 @@
 /// condition for all would leave a moment in which a woken thread has work but still counts as idle.) The
 /// last to become idle is the first to work again; the others can reach their timeout.
 ///
-/// `@unchecked Sendable`, proof: every `var`, here and in `Member`, is read and written only while `lock` is
-/// held.
+/// A piece that is cancelled while it waits gives its place back at once but stays in the queue, empty, until
+/// a thread comes past it; when more than half of the queue is empty it is closed up. So cancelling costs
+/// O(1), amortised, and nobody can fill memory by queueing and cancelling.
+///
+/// `@unchecked Sendable`, proof: every `var`, here, in `Member` and in `Piece`, is read and written only
+/// while `lock` is held.
 package final class OffloadPool: @unchecked Sendable {
     package typealias Work = @Sendable () -> Void
 
@@ -21,57 +25,104 @@ package final class OffloadPool: @unchecked Sendable {
     private final class Member: @unchecked Sendable {
         let wakeUp = PosixCondition()
         var work: Work?
+        /// Has taken work and not come back for more.
+        var isWorking = false
         var mustEnd = false
         var thread: PthreadThread?
+    }
+
+    /// One piece of work. `work` is nil once a thread has taken it, or it was cancelled.
+    private final class Piece: OffloadedWork, @unchecked Sendable {
+        private let pool: OffloadPool
+        var work: Work?
+
+        init(_ work: @escaping Work, in pool: OffloadPool) {
+            self.work = work
+            self.pool = pool
+        }
+
+        func cancel() -> Bool { pool.cancel(self) }
     }
 
     private let name: String
     private let threadsMax: Int
     private let queuedMax: Int
+    /// What people know the limit by.
+    private let queuedMaxName: String
     private let idleTimeout: Duration
     private let kernel = LinuxKernel()
 
     private let lock = PosixLock()
     private var members: [ObjectIdentifier: Member] = [:]
     private var idle: [Member] = []
-    private var queue: [Work?] = []
+    /// Oldest first from `queueHead` on; before it there is nothing any more.
+    private var queue: [Piece?] = []
     private var queueHead = 0
+    /// Pieces in the queue that are not cancelled.
+    private var queuedCount = 0
+    private var completedCount: UInt64 = 0
+    private var cancelledCount: UInt64 = 0
+    private var refusedCount: UInt64 = 0
     private var isShutDown = false
 
     package init(
-        name: String, threadsMax: Int = 4, queuedMax: Int = 1024, idleTimeout: Duration = .seconds(10)
+        name: String, threadsMax: Int = 4, queuedMax: Int = 1024, queuedMaxName: String = "pieces queued",
+        idleTimeout: Duration = .seconds(10)
     ) {
         precondition(threadsMax > 0 && queuedMax >= 0, "an offload pool needs a thread")
         self.name = name
         self.threadsMax = threadsMax
         self.queuedMax = queuedMax
+        self.queuedMaxName = queuedMaxName
         self.idleTimeout = idleTimeout
     }
 
-    /// Runs `work` on a thread of the pool. Throws `.limitReached` if the queue is full or no thread can be
-    /// started, `.shutDown` after `shutDown()`.
-    package func run(_ work: @escaping Work) throws(AIOError) {
+    /// Runs `work` on a thread of the pool, unless it is cancelled before one takes it. Throws
+    /// `.limitReached` if the queue is full or no thread can be started, `.shutDown` after `shutDown()`.
+    @discardableResult
+    package func run(_ work: @escaping Work) throws(AIOError) -> any OffloadedWork {
         lock.lock()
         defer { lock.unlock() }
         if isShutDown { throw AIOError(.shutDown, detail: "offload lane \(name)") }
+        let piece = Piece(work, in: self)
         if let member = idle.popLast() {
-            member.work = work
+            member.work = take(piece)
             member.wakeUp.signal()
-            return
+            return piece
         }
         if members.count < threadsMax {
             do {
                 try start(work)
-                return
+                piece.work = nil
+                return piece
             } catch {
                 // Without a thread nobody would ever take the queue; with one, the work only waits longer.
-                if members.isEmpty { throw error }
+                if members.isEmpty {
+                    refusedCount += 1
+                    throw error
+                }
             }
         }
-        guard queue.count - queueHead < queuedMax else {
-            throw AIOError(.limitReached, detail: "offload lane \(name): \(queuedMax) pieces are queued")
+        guard queuedCount < queuedMax else {
+            refusedCount += 1
+            let detail = "\(queuedMaxName): \(queuedMax) (offload lane \(name))"
+            throw AIOError(.limitReached, detail: detail)
         }
-        queue.append(work)
+        queue.append(piece)
+        queuedCount += 1
+        return piece
+    }
+
+    private func cancel(_ piece: Piece) -> Bool {
+        // What the work holds is let go of after the lock: its end may be anything, even a call of this pool.
+        let work: Work? = lock.withLock {
+            guard let work = take(piece) else { return nil }
+            queuedCount -= 1
+            cancelledCount += 1
+            closeUpQueue()
+            return work
+        }
+        return work != nil
     }
 
     /// Ends the pool: idle threads are joined, busy ones finish the queue and end by themselves. Any thread,
@@ -98,6 +149,22 @@ package final class OffloadPool: @unchecked Sendable {
     /// How many threads wait for work.
     package var idleThreadCount: Int { lock.withLock { idle.count } }
 
+    /// How many pieces the queue's memory holds, cancelled ones included.
+    var queueLength: Int { lock.withLock { queue.count } }
+
+    package var statistics: OffloadStatistics {
+        lock.withLock {
+            var statistics = OffloadStatistics()
+            statistics.threads = members.count
+            statistics.running = members.values.count { $0.isWorking || $0.work != nil }
+            statistics.queued = queuedCount
+            statistics.completed = completedCount
+            statistics.cancelled = cancelledCount
+            statistics.refused = refusedCount
+            return statistics
+        }
+    }
+
     // MARK: Threads; with the lock held unless said otherwise
 
     private func start(_ work: @escaping Work) throws(AIOError) {
@@ -116,7 +183,11 @@ package final class OffloadPool: @unchecked Sendable {
     /// The work given to this thread, else the oldest queued, else what arrives before the idle timeout; nil
     /// to end.
     private func nextWork(for member: Member) -> Work? {
-        if let work = takeWork(of: member) ?? takeQueued() { return work }
+        if member.isWorking {
+            member.isWorking = false
+            completedCount += 1
+        }
+        if let work = takeWork(of: member) ?? takeQueued(for: member) { return work }
         if !isShutDown {
             idle.append(member)
             let deadline = kernel.now.advanced(by: idleTimeout)
@@ -132,20 +203,39 @@ package final class OffloadPool: @unchecked Sendable {
     }
 
     private func takeWork(of member: Member) -> Work? {
-        defer { member.work = nil }
-        return member.work
+        guard let work = member.work else { return nil }
+        member.work = nil
+        member.isWorking = true
+        return work
     }
 
-    private func takeQueued() -> Work? {
-        guard queueHead < queue.count else { return nil }
-        let work = queue[queueHead]
-        queue[queueHead] = nil
-        queueHead += 1
-        // Amortised: the taken half is dropped when it is at least as long as the rest.
-        if queueHead * 2 >= queue.count {
-            queue.removeFirst(queueHead)
-            queueHead = 0
+    /// The oldest queued that was not cancelled.
+    private func takeQueued(for member: Member) -> Work? {
+        while queueHead < queue.count {
+            let work = queue[queueHead].flatMap(take)
+            queue[queueHead] = nil
+            queueHead += 1
+            guard let work else { continue }
+            queuedCount -= 1
+            member.isWorking = true
+            closeUpQueue()
+            return work
         }
-        return work
+        closeUpQueue()
+        return nil
+    }
+
+    /// nil if a thread has taken it, or it was cancelled.
+    private func take(_ piece: Piece) -> Work? {
+        defer { piece.work = nil }
+        return piece.work
+    }
+
+    /// Amortised: what is taken or cancelled is dropped when it is at least as much as the rest.
+    private func closeUpQueue() {
+        guard queuedCount * 2 <= queue.count else { return }
+        queue.removeFirst(queueHead)
+        queueHead = 0
+        queue.removeAll { $0?.work == nil }
     }
 }

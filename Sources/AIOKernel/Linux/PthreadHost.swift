@@ -9,9 +9,15 @@ internal import CAIOLinux
 /// which optimised code may read once and keep over an `await`. The thread holds its body for as long as the
 /// tag stands, so no other body can have the same identity meanwhile.
 package final class PthreadHost: Host {
-    private let names: OffloadPool
+    private let names = OffloadPool(name: "aio-names")
+    private let work: OffloadPool
 
-    package init() { names = OffloadPool(name: "aio-names") }
+    /// How many threads the lane `.work` may have, and how many pieces of work may wait for them.
+    package init(workThreadsMax: Int = 4, workQueuedMax: Int = 1_024) {
+        work = OffloadPool(
+            name: "aio-work", threadsMax: workThreadsMax, queuedMax: workQueuedMax,
+            queuedMaxName: "offloadQueuedMax")
+    }
 
     package func startThread(
         named name: String, _ body: any ThreadBody
@@ -32,9 +38,14 @@ package final class PthreadHost: Host {
         UInt64(UInt(bitPattern: ObjectIdentifier(body)))
     }
 
-    package func offload(_ lane: OffloadLane, _ work: @escaping @Sendable () -> Void) throws(AIOError) {
+    @discardableResult
+    package func offload(
+        _ lane: OffloadLane, _ work: @escaping @Sendable () -> Void
+    ) throws(AIOError) -> any OffloadedWork {
         try pool(lane).run(work)
     }
+
+    package func offloadStatistics(of lane: OffloadLane) -> OffloadStatistics { pool(lane).statistics }
 
     package func watchSignals(
         _ signals: [ProcessSignal], _ handler: @escaping @Sendable (ProcessSignal) -> Void
@@ -42,11 +53,15 @@ package final class PthreadHost: Host {
         try SignalPipe(signals, handler)
     }
 
-    package func shutDown() { names.shutDown() }
+    package func shutDown() {
+        names.shutDown()
+        work.shutDown()
+    }
 
     private func pool(_ lane: OffloadLane) -> OffloadPool {
         switch lane {
         case .names: names
+        case .work: work
         }
     }
 }

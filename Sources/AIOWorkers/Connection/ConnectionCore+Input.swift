@@ -17,10 +17,6 @@ import Synchronization
 /// | the queue for the peer grows with what it sends | that queue moves, or the hold lets some through |
 extension ConnectionCore {
     func readinessArrived(_ readiness: Readiness, on worker: Worker) {
-        if io.machine.isConnecting {
-            dialAttemptBecameReady(readiness, on: worker)
-            return
-        }
         if !readiness.isDisjoint(with: .ending) {
             io.seesEnding = true
             io.isReadable = true

@@ -79,10 +79,9 @@ extension ConnectionCore {
     /// Into the epoll set, once.
     func register(on worker: Worker, endpoint: Endpoint) throws(AIOError) {
         io.armsForWritingOnDemand = !endpoint.isIP
-        // While connecting, writable is how the kernel says that it is done.
-        io.isArmedForWriting = endpoint.isIP || io.machine.isConnecting
-        let interest = io.isArmedForWriting ? Self.interest.union(.writable) : Self.interest
-        try worker.kernel.add(io.descriptor!, to: worker.epoll!, interest: interest, token: io.token)
+        io.isArmedForWriting = endpoint.isIP
+        try worker.kernel.add(
+            io.descriptor!, to: worker.epoll!, interest: interestWhenOpened, token: io.token)
     }
 
     // MARK: The machine's wishes
@@ -132,7 +131,7 @@ extension ConnectionCore {
         io.hasWriteDeadline = false
         guard !io.machine.isClosed else { return }
         if io.machine.isConnecting {
-            dialDeadlineReached(on: worker)
+            dialTimerFired(on: worker)
         } else {
             let free = limits.outboundByteCountMax - unsent.load(ordering: .relaxed)
             if io.hold.relieve(now: worker.now, freeByteCount: free) { resumeReading(on: worker) }
@@ -178,6 +177,7 @@ extension ConnectionCore {
             if reset { worker.kernel.resetOnClose(io.descriptor!) }
             worker.forgetDescriptor(of: self)
         }
+        endDialling(on: worker)
         worker.letGo(of: self)
         io.outbound.removeAll()
         lock.lock()

@@ -109,4 +109,8 @@ extension ConnectionCore {
 
     /// What every connection is registered for.
     static var interest: Interest { [.readable, .peerHangUp, .edgeTriggered] }
+
+    var interestWhenOpened: Interest {
+        io.isArmedForWriting ? Self.interest.union(.writable) : Self.interest
+    }
 }

@@ -3,7 +3,8 @@
 
 import AIOKernel
 
-/// Something with a descriptor in a worker's epoll set: a connection or a listener.
+/// Something with a descriptor in a worker's epoll set: a connection, a listener, an attempt to
+/// connect.
 package class Registration: ListNode, @unchecked Sendable {
     /// Worker thread only: readiness was reported.
     func becameReady(_ readiness: Readiness, on worker: Worker) { fatalError("abstract") }

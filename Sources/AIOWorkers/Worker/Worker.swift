@@ -483,6 +483,8 @@ extension Worker {
 
     func takeIn(listener: Acceptor) -> UInt64 { table.insert(listener) }
 
+    func takeIn(attempt: DialAttempt) -> UInt64 { table.insert(attempt) }
+
     func letGo(of token: UInt64) { table.remove(token) }
 
     func letGo(of connection: ConnectionCore) {

@@ -13,6 +13,14 @@ final class Counter: Sendable {
     var value: Int { number.load(ordering: .acquiring) }
 }
 
+/// Numbers in the order in which they came.
+private final class Log: @unchecked Sendable {
+    private let lock = PosixLock()
+    private var list: [Int] = []
+    func append(_ number: Int) { lock.withLock { list.append(number) } }
+    var numbers: [Int] { lock.withLock { list } }
+}
+
 @Suite struct OffloadPoolTests {
     @Test func `work runs on as many threads as allowed and the rest queues`() throws {
         let pool = OffloadPool(name: "test", threadsMax: 3, queuedMax: 100)
@@ -122,10 +130,144 @@ final class Counter: Sendable {
         let pool = OffloadPool(name: "test", threadsMax: 1)
         let done = Latch()
         try pool.run {
-            try? pool.run { done.countDown() }
+            _ = try? pool.run { done.countDown() }
             pool.shutDown()
         }
         done.wait()
+    }
+
+    // MARK: Cancelling
+
+    /// A pool whose only thread is held up until `release` is counted down.
+    private func occupiedPool(queuedMax: Int, _ release: Latch) throws -> OffloadPool {
+        let pool = OffloadPool(name: "test", threadsMax: 1, queuedMax: queuedMax)
+        let begun = Latch()
+        try pool.run {
+            begun.countDown()
+            release.wait()
+        }
+        begun.wait()
+        return pool
+    }
+
+    @Test func `queued work that is cancelled never runs, and its place is free at once`() throws {
+        let release = Latch()
+        let pool = try occupiedPool(queuedMax: 2, release)
+        let counter = Counter()
+        let first = try pool.run { counter.increment() }
+        let second = try pool.run { counter.increment() }
+        #expect(throws: AIOError.self) { try pool.run {} }
+        #expect(first.cancel())
+        #expect(!first.cancel())
+        let done = Latch()
+        try pool.run { done.countDown() }
+        #expect(throws: AIOError.self) { try pool.run {} }
+        release.countDown()
+        done.wait()
+        #expect(!second.cancel())
+        #expect(counter.value == 1)
+        pool.shutDown()
+    }
+
+    @Test func `work that a thread has taken cannot be cancelled`() throws {
+        let pool = OffloadPool(name: "test", threadsMax: 1)
+        let (begun, release, done) = (Latch(), Latch(), Latch())
+        let work = try pool.run {
+            begun.countDown()
+            release.wait()
+            done.countDown()
+        }
+        begun.wait()
+        #expect(!work.cancel())
+        release.countDown()
+        done.wait()
+        #expect(!work.cancel())
+        pool.shutDown()
+    }
+
+    @Test func `queueing and cancelling without end takes no memory, and keeps the order of the rest`() throws
+    {
+        let release = Latch()
+        let pool = try occupiedPool(queuedMax: 100, release)
+        let order = Log()
+        let done = Latch(20)
+        for number in 0..<10_000 {
+            let work = try pool.run {
+                order.append(number)
+                done.countDown()
+            }
+            if number % 500 != 0 { #expect(work.cancel()) }
+            #expect(pool.queueLength <= 2 * 20 + 1)
+        }
+        #expect(pool.statistics.queued == 20)
+        release.countDown()
+        done.wait()
+        #expect(order.numbers == (0..<20).map { $0 * 500 })
+        pool.shutDown()
+    }
+
+    @Test func `cancelled work lets go of what it holds`() throws {
+        final class Witness: Sendable {}
+        let release = Latch()
+        let pool = try occupiedPool(queuedMax: 10, release)
+        weak var lastSeen: Witness?
+        let work: any OffloadedWork
+        do {
+            let witness = Witness()
+            lastSeen = witness
+            work = try pool.run { [witness] in _ = witness }
+        }
+        #expect(lastSeen != nil)
+        #expect(work.cancel())
+        #expect(lastSeen == nil)
+        release.countDown()
+        pool.shutDown()
+    }
+
+    @Test func `what is counted adds up`() throws {
+        let release = Latch()
+        let pool = try occupiedPool(queuedMax: 2, release)
+        let queued = try pool.run {}
+        try pool.run {}
+        #expect(throws: AIOError.self) { try pool.run {} }
+        #expect(queued.cancel())
+        var expected = OffloadStatistics()
+        expected.threads = 1
+        expected.running = 1
+        expected.queued = 1
+        expected.cancelled = 1
+        expected.refused = 1
+        #expect(pool.statistics == expected)
+        release.countDown()
+        while pool.idleThreadCount == 0 { sched_yield() }
+        expected.running = 0
+        expected.queued = 0
+        expected.completed = 2
+        #expect(pool.statistics == expected)
+        pool.shutDown()
+    }
+
+    @Test func `cancelling while threads take work: each piece runs or is cancelled`() throws {
+        let pool = OffloadPool(name: "test", threadsMax: 3, queuedMax: 10_000, idleTimeout: .zero)
+        let (ran, cancelled) = (Counter(), Counter())
+        let submitters = try (0..<4).map { index in
+            try PthreadThread(named: "submitter") {
+                for number in 0..<1_000 {
+                    do {
+                        let work = try pool.run { ran.increment() }
+                        if (number + index) % 2 == 0, work.cancel() { cancelled.increment() }
+                    } catch { Issue.record(error) }
+                }
+            }
+        }
+        for submitter in submitters { submitter.join() }
+        while pool.threadCount > 0 { sched_yield() }
+        #expect(ran.value + cancelled.value == 4_000)
+        let statistics = pool.statistics
+        #expect(statistics.completed == UInt64(ran.value))
+        #expect(statistics.cancelled == UInt64(cancelled.value))
+        #expect(statistics.queued == 0 && statistics.running == 0)
+        pool.shutDown()
     }
 
     @Test func `many submitters lose nothing`() throws {

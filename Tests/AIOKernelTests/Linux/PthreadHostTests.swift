@@ -92,6 +92,26 @@ private final class ObservingBody: ThreadBody, @unchecked Sendable {
         latch.wait()
     }
 
+    @Test func `a lane that is full does not hold up the other`() throws {
+        let host = PthreadHost(workThreadsMax: 1, workQueuedMax: 0)
+        let release = Latch()
+        let done = Latch(2)
+        try host.offload(.work) {
+            release.wait()
+            done.countDown()
+        }
+        let error = try #require(throws: AIOError.self) { try host.offload(.work) {} }
+        #expect(error.code == .limitReached && error.detail?.contains("offloadQueuedMax: 0") == true)
+        try host.offload(.names) {
+            release.countDown()
+            done.countDown()
+        }
+        done.wait()
+        #expect(host.offloadStatistics(of: .work).refused == 1)
+        #expect(host.offloadStatistics(of: .names).refused == 0)
+        host.shutDown()
+    }
+
     @Test func `offloaded work runs, and is refused after shut-down`() throws {
         let latch = Latch()
         try host.offload(.names) { latch.countDown() }

@@ -25,7 +25,7 @@ final class SimulatedHost: Host, @unchecked Sendable {
     private let trace: SimulationTrace
     private var schedule: SeededSchedule
     private var runners: [Runner] = []
-    private var jobs: [@Sendable () -> Void] = []
+    private var jobs: [SimulatedJob] = []
     /// Who is in the middle of a step, outermost first.
     private var running: [Runner] = []
     private var steps = 0
@@ -64,10 +64,16 @@ final class SimulatedHost: Host, @unchecked Sendable {
         return UInt(bitPattern: ObjectIdentifier(current))
     }
 
-    func offload(_ lane: OffloadLane, _ work: @escaping @Sendable () -> Void) throws(AIOError) {
+    func offload(
+        _ lane: OffloadLane, _ work: @escaping @Sendable () -> Void
+    ) throws(AIOError) -> any OffloadedWork {
         guard !isShutDown else { throw AIOError(.shutDown) }
-        jobs.append(work)
+        let job = SimulatedJob(work)
+        jobs.append(job)
+        return job
     }
+
+    func offloadStatistics(of lane: OffloadLane) -> OffloadStatistics { OffloadStatistics() }
 
     func watchSignals(
         _ signals: [ProcessSignal], _ handler: @escaping @Sendable (ProcessSignal) -> Void
@@ -76,7 +82,7 @@ final class SimulatedHost: Host, @unchecked Sendable {
     }
 
     func shutDown() {
-        while !jobs.isEmpty { jobs.removeFirst()() }
+        while !jobs.isEmpty { jobs.removeFirst().run() }
         isShutDown = true
     }
 
@@ -106,7 +112,7 @@ final class SimulatedHost: Host, @unchecked Sendable {
         trace.who = runner.name
         switch runner.kind {
         case .network: kernel.deliver()
-        case .offload: jobs.removeFirst()()
+        case .offload: jobs.removeFirst().run()
         case .body(let body):
             trace.note("step", steps)
             runner.state = body.step()
@@ -236,6 +242,17 @@ private final class Runner {
     var deadline: MonotonicTime? {
         if case .body = kind, case .wait(_, let deadline) = state { deadline } else { nil }
     }
+}
+
+/// Offloaded work: a cancelled piece stays in the queue and does nothing. Sendable, unchecked: as its host.
+private final class SimulatedJob: OffloadedWork, @unchecked Sendable {
+    private var work: (@Sendable () -> Void)?
+
+    init(_ work: @escaping @Sendable () -> Void) { self.work = work }
+
+    func run() { work.take()?() }
+
+    func cancel() -> Bool { work.take() != nil }
 }
 
 /// A thread's handle. Sendable, unchecked: as its host.
