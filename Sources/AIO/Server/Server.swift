@@ -105,14 +105,12 @@ extension ServerCore {
     private func handle(
         _ connection: ConnectionCore, _ handler: @Sendable (Connection) async throws -> Void
     ) async {
+        // No cancellation handler here: what cancels this task is the end of the server (`cut`), which tells the
+        // connection itself. That saves a frame of every idle handler's memory.
+        connection.beginOwnership()
+        defer { connection.endOwnership() }
         do {
-            connection.beginOwnership()
-            defer { connection.endOwnership() }
-            try await withTaskCancellationHandler {
-                try await handler(Connection(connection))
-            } onCancel: {
-                connection.ownerWasCancelled()
-            }
+            try await handler(Connection(connection))
             connection.close()
             handlerCompleted()
         } catch {

@@ -80,7 +80,7 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         switch Phase(rawValue: stage.load(ordering: .sequentiallyConsistent)) {
         case .draining, .closing: connection.endReads(.afterFirstBytes)
         case .drainingAll: connection.endReads(.all)
-        case .cut, .ended: connection.abort()
+        case .cut, .ended: Self.cut(connection)
         case .running, nil: break
         }
         queues[worker.index].put(connection, on: worker)
@@ -180,10 +180,16 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         close(listeners) { [self] in endIfDone() }
         visitConnections { [self] connection in
             if connection.closeReason == nil { cutCount.wrappingAdd(1, ordering: .relaxed) }
-            connection.abort()
+            Self.cut(connection)
         }
         for queue in queues { queue.cancelAll() }
         endIfDone()
+    }
+
+    /// Its handler's task is cancelled by its group: what it waits for on the connection ends here.
+    private static func cut(_ connection: ConnectionCore) {
+        connection.ownerWasCancelled()
+        connection.abort()
     }
 
     private func visitConnections(_ body: @escaping @Sendable (ConnectionCore) -> Void) {

@@ -184,7 +184,7 @@ extension ConnectionCore {
             settled.append(waiter)
             return true
         }
-        if shared.waiters.isEmpty { hasWaiters.store(false, ordering: .sequentiallyConsistent) }
+        if shared.hasNoWaiters { hasWaiters.store(false, ordering: .sequentiallyConsistent) }
         submitAndUnlock(hasStaged)
         for waiter in settled { waiter.resume() }
     }
@@ -198,7 +198,7 @@ extension ConnectionCore {
 }
 
 extension ConnectionCore.SharedSide {
-    func takesWrite(unsent: Int, mark: Int) -> Bool { !isWriteEnded && unsent <= mark && waiters.isEmpty }
+    func takesWrite(unsent: Int, mark: Int) -> Bool { !isWriteEnded && unsent <= mark && hasNoWaiters }
 
     /// All who wait, told that the connection has ended.
     mutating func takeWaiters(ending reason: CloseReason) -> [ConnectionWaiter] {

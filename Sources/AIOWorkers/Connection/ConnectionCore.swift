@@ -87,7 +87,6 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         var staged = ByteQueue()
         var requests: ConnectionRequests = []
         var requestedReason = CloseReason.local
-        var dialResult: Result<[Endpoint], AIOError>?
         /// In the submission list, or about to be.
         var isSubmitted = false
         /// No more sends: finished, closed, or cut.
@@ -95,7 +94,6 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
 
         // Of the tasks that read and write (ConnectionCore+Reading, +Writing); empty in the event stream.
         var reader = PendingRead()
-        var waiters: [ConnectionWaiter] = []
         /// The owner was cancelled: its waits end before they begin.
         var isOwnerCancelled = false
         /// Bytes that `send` and `write` have accepted since the beginning.
@@ -109,13 +107,53 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         /// The program has called `close` or `abort`.
         var isEndedByProgram = false
 
-        /// Kept for the actor that lives on it, which holds only a reference that does not.
-        var globalExecutor: GlobalSerialExecutor?
-
         // Written by either.
         var peerEndpoint: Endpoint
         var localEndpoint: Endpoint?
-        var attachedValue: (any Sendable)?
+        /// What most connections never have. Made when it is first needed.
+        private var rarities: Rarities?
+
+        private final class Rarities {
+            var waiters: [ConnectionWaiter] = []
+            var dialResult: Result<[Endpoint], AIOError>?
+            /// Kept for the actor that lives on it, which holds only a reference that does not.
+            var globalExecutor: GlobalSerialExecutor?
+            var attachedValue: (any Sendable)?
+        }
+
+        private mutating func ensuredRarities() -> Rarities {
+            if let rarities { return rarities }
+            let made = Rarities()
+            rarities = made
+            return made
+        }
+
+        var hasNoWaiters: Bool { rarities?.waiters.isEmpty ?? true }
+
+        var waiters: [ConnectionWaiter] {
+            get { rarities?.waiters ?? [] }
+            set { if rarities != nil || !newValue.isEmpty { ensuredRarities().waiters = newValue } }
+        }
+
+        var dialResult: Result<[Endpoint], AIOError>? {
+            get { rarities?.dialResult }
+            set { ensuredRarities().dialResult = newValue }
+        }
+
+        var globalExecutor: GlobalSerialExecutor? {
+            get { rarities?.globalExecutor }
+            set { ensuredRarities().globalExecutor = newValue }
+        }
+
+        var attachedValue: (any Sendable)? {
+            get { rarities?.attachedValue }
+            set { ensuredRarities().attachedValue = newValue }
+        }
+
+        init(peer: Endpoint, local: Endpoint?) {
+            peerEndpoint = peer
+            localEndpoint = local
+        }
 
         // Asked here and not as `shared.closeReason == nil`: comparing an optional with nil through an
         // accessor that yields reads the accessor's frame after it was freed, in debug builds of Swift 6.3.1
@@ -179,7 +217,7 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         self.worker = worker
         self.sink = sink
         isAccepted = true
-        sharedState = Owned(SharedSide(peerEndpoint: peer, localEndpoint: local))
+        sharedState = Owned(SharedSide(peer: peer, local: local))
         workerState = Owned(
             WorkerSide(
                 machine: ConnectionMachine(acceptedWithDiscardsMax: sink.limits.lingerByteCountMax),
@@ -194,7 +232,7 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         self.worker = worker
         self.sink = sink
         isAccepted = false
-        sharedState = Owned(SharedSide(peerEndpoint: target))
+        sharedState = Owned(SharedSide(peer: target, local: nil))
         workerState = Owned(
             WorkerSide(
                 machine: ConnectionMachine(connectingWithDiscardsMax: sink.limits.lingerByteCountMax),
