@@ -53,7 +53,9 @@ extension ConnectionHandler {
         var failure: (any Error)?
         do {
             try await connected()
-            try await receive()
+            // Not `read()` in a `do` of its own: this is one frame, and it is there for as long as the connection is.
+            while case .success(let bytes?) = await connection.readForHandler() { try await dataReceived(bytes) }
+            if Task.isCancelled { throw CancellationError() }
             if connection.core.peerHasFinished { try await peerFinished() }
         } catch {
             failure = error
@@ -62,19 +64,14 @@ extension ConnectionHandler {
         await closed(connection.core.waitUntilClosedRegardless())
         if let failure { throw failure }
     }
+}
 
-    /// Returns at the end, also when the connection broke: why it did is what `closed` is told.
-    private func receive() async throws {
-        while true {
-            let bytes: Bytes?
-            do {
-                bytes = try await connection.read()
-            } catch let error as AIOError where error.code != .misuse {
-                return
-            }
-            guard let bytes else { return }
-            try await dataReceived(bytes)
-        }
+extension Connection {
+    /// What arrives next; nil at the end, and a failure if there is no telling what would: the connection broke (why
+    /// is what `closed` is told), or the task was cancelled.
+    @inline(__always)
+    fileprivate func readForHandler() async -> Swift.Result<Bytes?, any Error> {
+        do { return .success(try await read()) } catch { return .failure(error) }
     }
 }
 

@@ -44,7 +44,7 @@ public final class Server: Sendable {
     public func serve(
         _ handler: @escaping @Sendable (Connection) async throws -> Void
     ) async throws(AIOError) -> DrainReport {
-        try begin()
+        try begin(handler)
         let core = core
         let engine = engine
         let workers = engine.workers
@@ -54,7 +54,7 @@ public final class Server: Sendable {
             await withDiscardingTaskGroup { group in
                 for worker in workers {
                     let executor = worker.taskExecutor(for: core.options.executor.place)
-                    group.addTask(executorPreference: executor) { await core.accept(on: worker, handler) }
+                    group.addTask(executorPreference: executor) { await core.accept(on: worker) }
                 }
             }
         } onCancel: {
@@ -65,12 +65,12 @@ public final class Server: Sendable {
         return try core.report()
     }
 
-    private func begin() throws(AIOError) {
+    private func begin(_ handler: @escaping @Sendable (Connection) async throws -> Void) throws(AIOError) {
         guard !hasBegun.exchange(true, ordering: .acquiringAndReleasing) else {
             throw AIOError(.misuse, call: "serve", detail: "\(endpoint) is being served, or was")
         }
         try engine.prepareForHandlers(on: core.options.executor.place)
-        core.begin(with: listeners)
+        core.begin(with: listeners, handler: handler)
         for listener in listeners { try engine.start(listener) }
     }
 
@@ -87,14 +87,14 @@ public final class Server: Sendable {
 
 extension ServerCore {
     /// Takes connections of one worker and starts their handlers, which are its child tasks.
-    func accept(on worker: Worker, _ handler: @escaping @Sendable (Connection) async throws -> Void) async {
+    func accept(on worker: Worker) async {
         let queue = queues[worker.index]
         await withDiscardingTaskGroup { group in
             while true {
                 switch await queue.next() {
                 case .connection(let connection):
                     worker.accounts.acceptedWasSeen()
-                    group.addTask { [self] in await handle(connection, handler) }
+                    group.addTask { await Self.handle(connection) }
                 case .cancelAll: group.cancelAll()
                 case .end: return
                 }
@@ -102,20 +102,20 @@ extension ServerCore {
         }
     }
 
-    private func handle(
-        _ connection: ConnectionCore, _ handler: @Sendable (Connection) async throws -> Void
-    ) async {
+    /// A handler's task. It holds the connection alone, which knows its server: the less, the smaller it is.
+    private static func handle(_ connection: ConnectionCore) async {
+        guard let server = connection.sink.observer as? ServerCore else { return }
         // No cancellation handler here: what cancels this task is the end of the server (`cut`), which tells the
         // connection itself. That saves a frame of every idle handler's memory.
         connection.beginOwnership()
         defer { connection.endOwnership() }
         do {
-            try await handler(Connection(connection))
+            try await server.handler(Connection(connection))
             connection.close()
-            handlerCompleted()
+            server.handlerCompleted()
         } catch {
             if error is CancellationError { connection.abort() } else { connection.close() }
-            handlerFailed(error, of: connection)
+            server.handlerFailed(error, of: connection)
         }
     }
 }

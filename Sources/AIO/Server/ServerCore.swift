@@ -26,6 +26,8 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
     let queues: [AcceptQueue]
     let failures: FailureReports
     private let peers: PeerCounts?
+    /// What runs for each connection. Set once, before the first.
+    private(set) var handler: @Sendable (Connection) async throws -> Void = { _ in }
 
     /// Two for each connection: not closed, handler not ended. Workers add, workers and tasks subtract.
     private let open = Atomic<Int>(0)
@@ -56,7 +58,13 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         peers = options.connectionsPerPeerMax.map(PeerCounts.init)
     }
 
-    func begin(with listeners: [ListenerCore]) { lock.withLock { self.listeners = listeners } }
+    /// Before the listeners start.
+    func begin(
+        with listeners: [ListenerCore], handler: @escaping @Sendable (Connection) async throws -> Void
+    ) {
+        self.handler = handler
+        lock.withLock { self.listeners = listeners }
+    }
 
     // MARK: From the workers
 

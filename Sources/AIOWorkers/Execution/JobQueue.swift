@@ -118,7 +118,8 @@ private struct LocalJobs: ~Copyable {
         let job = jobs[head]
         head += 1
         if head == jobs.count {
-            jobs.removeAll(keepingCapacity: true)
+            // A burst's memory is given back.
+            jobs.removeAll(keepingCapacity: jobs.count <= 1_024)
             head = 0
         } else if head >= 1_024, head * 2 >= jobs.count {
             jobs.removeFirst(head)

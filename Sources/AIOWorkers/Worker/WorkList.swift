@@ -21,7 +21,8 @@ struct WorkList<Element>: ~Copyable {
     }
 
     mutating func recycle(_ round: consuming [Element]) {
-        round.removeAll(keepingCapacity: true)
+        // A burst's memory is given back.
+        round.removeAll(keepingCapacity: round.count <= 1_024)
         spare = round
     }
 }
