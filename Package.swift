@@ -116,6 +116,12 @@ let package = Package(
             swiftSettings: strict),
 
         .executableTarget(
+            name: "udp-echo",
+            dependencies: ["AIO", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Playground/udp-echo",
+            swiftSettings: strict),
+
+        .executableTarget(
             name: "hello-events", dependencies: ["AIO"], path: "Playground/hello-events",
             swiftSettings: strict),
 

@@ -70,6 +70,7 @@ extension AIOError {
         public static let invalidArgument = Code("invalidArgument")
         public static let unsupported = Code("unsupported")
         public static let limitReached = Code("limitReached")
+        public static let tooLarge = Code("tooLarge")
         public static let closed = Code("closed")
         public static let shutDown = Code("shutDown")
         public static let cancelled = Code("cancelled")
@@ -116,6 +117,7 @@ extension AIOError.Code {
         case .connectionAbort: self = .connectionAborted
         case .networkUnreachable, .noRouteToHost, .networkDown, .hostIsDown: self = .unreachable
         case .timedOut: self = .timedOut
+        case .messageTooLong: self = .tooLarge
         case .tooManyOpenFiles, .tooManyOpenFilesInSystem: self = .descriptorLimit
         case .noMemory, .noBufferSpace: self = .outOfMemory
         case .invalidArgument: self = .invalidArgument

@@ -77,6 +77,19 @@ package protocol Kernel: AnyObject, Sendable {
     /// Makes the coming close discard everything and send a reset (`SO_LINGER` with zero seconds).
     func resetOnClose(_ socket: borrowing Descriptor)
 
+    // MARK: Datagrams, udp(7). A kernel without them has the defaults of DatagramSocketOption.swift.
+
+    /// A nonblocking, close-on-exec datagram socket of the family of `endpoint`, an IP address or `any`.
+    func makeDatagramSocket(for endpoint: Endpoint) throws(AIOError) -> Descriptor
+    func set(_ option: DatagramSocketOption, on socket: borrowing Descriptor) throws(AIOError)
+    func interfaceIndex(named name: String) throws(AIOError) -> UInt32
+    /// recvmmsg(2): how many datagrams are in `batch` now, of each at most `byteCountMax` bytes.
+    func receiveDatagrams(
+        from socket: borrowing Descriptor, into batch: InboundDatagrams, atMost byteCountMax: Int
+    ) -> CallResult
+    /// sendmmsg(2): how many of `batch` the kernel took; an error is about the first.
+    func sendDatagrams(_ batch: OutboundDatagrams, to socket: borrowing Descriptor) -> CallResult
+
     // MARK: Unix socket paths
 
     /// Removes the socket file at `path` if nobody listens there: what a process that died leaves behind.

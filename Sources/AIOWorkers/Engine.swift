@@ -247,7 +247,7 @@ package final class Engine: @unchecked Sendable {
 
     package var isRunning: Bool { lock.withLock { phase == .running } }
 
-    private func whileRunning(_ body: () -> Void) throws(AIOError) {
+    func whileRunning(_ body: () -> Void) throws(AIOError) {
         lock.lock()
         defer { lock.unlock() }
         guard phase == .running else { throw AIOError(.shutDown) }

@@ -12,6 +12,9 @@ package class Registration: ListNode, @unchecked Sendable {
     /// Worker thread only: the time asked for with the worker's timer wheel has come.
     func deadlineReached(on worker: Worker) { fatalError("abstract") }
 
+    /// Worker thread only: the next pass has come, which was asked for with `Worker.isUnfinished`.
+    func goOn(on worker: Worker) { fatalError("abstract") }
+
     /// Worker thread only: the worker is ending; close, gracefully or at once.
     func workerIsEnding(on worker: Worker, gracefully: Bool) { fatalError("abstract") }
 }

@@ -70,6 +70,9 @@ package final class Worker: JobThread, @unchecked Sendable {
     private var stage = Stage.wait
     private var sleepsUntil: MonotonicTime?
     private var mayBlock = false
+    /// Since the last wait, passes that went straight from the recheck to the submissions.
+    private var passesWithoutWait = 0
+    private static let passesWithoutWaitMax = 8
     /// What every message passes, in a box (see `Owned`).
     private let bound: Owned<Bound>
     package let slabs: SlabPool
@@ -77,6 +80,11 @@ package final class Worker: JobThread, @unchecked Sendable {
     let writeBatch = WriteBatch()
     private let readiness: ReadinessBatch
     private var stillAcceptable = WorkList<Acceptor>()
+    /// What other registrations than connections and listeners left over.
+    private var unfinished = WorkList<Registration>()
+    /// Made with the first datagram that comes or goes.
+    lazy var inboundDatagrams = InboundDatagrams()
+    lazy var outboundDatagrams = OutboundDatagrams()
     /// Not read for want of slab memory.
     private var pressed = WorkList<ConnectionCore>()
     private var completions = NodeChain<CompletionLink>()
@@ -241,6 +249,7 @@ package final class Worker: JobThread, @unchecked Sendable {
                     .error, "worker \(index) cannot wait", error: AIOError(errno: errno, call: "epoll_wait")))
         }
         counters.polls.increment()
+        passesWithoutWait = 0
         now = kernel.now
         stage = .input
     }
@@ -268,6 +277,11 @@ package final class Worker: JobThread, @unchecked Sendable {
             let round = stillAcceptable.takeRound()
             for acceptor in round { acceptor.acceptWaiting(on: self) }
             stillAcceptable.recycle(round)
+        }
+        if !unfinished.isEmpty {
+            let round = unfinished.takeRound()
+            for registration in round { registration.goOn(on: self) }
+            unfinished.recycle(round)
         }
     }
 
@@ -349,7 +363,7 @@ package final class Worker: JobThread, @unchecked Sendable {
 
     private var hasMoreToDo: Bool {
         !stillReadable.isEmpty || !stillAcceptable.isEmpty || !toWrite.isEmpty || !ownSubmissions.isEmpty
-            || !executors.jobs.isEmpty
+            || !executors.jobs.isEmpty || !unfinished.isEmpty
     }
 
     /// Nothing is left to look after, and nobody who might bring anything.
@@ -364,7 +378,9 @@ package final class Worker: JobThread, @unchecked Sendable {
 
     private func recheck() -> ThreadStep {
         if !submissions.isEmpty(), parking.retract() {
-            stage = .submit
+            // A program that submits all the time must not keep the kernel's news, and timers, waiting.
+            stage = passesWithoutWait < Self.passesWithoutWaitMax ? .submit : .wait
+            passesWithoutWait += 1
             return .proceed
         }
         counters.sleeps.increment()
@@ -469,6 +485,9 @@ extension Worker {
 
     func isStillAcceptable(_ acceptor: Acceptor) { stillAcceptable.append(acceptor) }
 
+    /// `goOn` is called in the next pass. Once a pass: the caller sees to it.
+    func isUnfinished(_ registration: Registration) { unfinished.append(registration) }
+
     func needsWriting(_ connection: ConnectionCore) {
         guard !connection.io.isInWriteList else { return }
         connection.io.isInWriteList = true
@@ -482,6 +501,7 @@ extension Worker {
     }
 
     func takeIn(listener: Acceptor) -> UInt64 { table.insert(listener) }
+    func takeIn(socket: DatagramCore) -> UInt64 { table.insert(socket) }
 
     func takeIn(attempt: DialAttempt) -> UInt64 { table.insert(attempt) }
 
@@ -541,6 +561,7 @@ extension Worker {
             counters.compactions.increment()
             for registration in table.all() {
                 (registration as? ConnectionCore)?.compactInbox(into: slabs)
+                (registration as? DatagramCore)?.compactInbox(into: slabs)
             }
             memory.update(heldByteCount: slabs.holdings().slabBytes)
         }
@@ -612,6 +633,12 @@ extension Worker {
         slabs.trim()
         // Timers of the program that will not come any more hold their worker, as submissions do.
         timers = TimerWheel(now: now.nanoseconds)
+        // What was left for a pass that will not come holds its worker too.
+        stillReadable = WorkList()
+        stillAcceptable = WorkList()
+        toWrite = WorkList()
+        pressed = WorkList()
+        unfinished = WorkList()
         hasEnded.store(true, ordering: .sequentiallyConsistent)
         _ = submissions.takeAll()
         let done = ending?.done
