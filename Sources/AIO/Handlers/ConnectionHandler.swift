@@ -50,28 +50,36 @@ extension ConnectionHandler {
 
     /// Makes the calls, from the connection's beginning to its end. Throws what a call threw.
     func handle() async throws {
-        var failure: (any Error)?
-        do {
-            try await connected()
-            // Not `read()` in a `do` of its own: this is one frame, and it is there for as long as the connection is.
-            while case .success(let bytes?) = await connection.readForHandler() { try await dataReceived(bytes) }
-            if Task.isCancelled { throw CancellationError() }
-            if connection.core.peerHasFinished { try await peerFinished() }
-        } catch {
-            failure = error
-        }
+        let failure = await receiveAll()
         if failure is CancellationError { connection.abort() } else { connection.close() }
         await closed(connection.core.waitUntilClosedRegardless())
         if let failure { throw failure }
     }
-}
 
-extension Connection {
-    /// What arrives next; nil at the end, and a failure if there is no telling what would: the connection broke (why
-    /// is what `closed` is told), or the task was cancelled.
-    @inline(__always)
-    fileprivate func readForHandler() async -> Swift.Result<Bytes?, any Error> {
-        do { return .success(try await read()) } catch { return .failure(error) }
+    /// Returns at the end, with what a call threw. That the connection broke is not an error of the handler's: it is
+    /// what `closed` is told.
+    private func receiveAll() async -> (any Error)? {
+        do {
+            try await connected()
+            try await receive()
+            if connection.core.peerHasFinished { try await peerFinished() }
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private func receive() async throws {
+        while true {
+            let bytes: Bytes?
+            do {
+                bytes = try await connection.read()
+            } catch let error as AIOError where error.code != .misuse {
+                return
+            }
+            guard let bytes else { return }
+            try await dataReceived(bytes)
+        }
     }
 }
 
@@ -103,6 +111,6 @@ extension Server {
     public func serve<Handler: ConnectionHandler>(
         handler: @escaping @Sendable (Connection) throws -> Handler
     ) async throws(AIOError) -> DrainReport {
-        try await serve { connection in try await handler(connection).handle() }
+        try await serve(by: .actor(handler))
     }
 }

@@ -44,6 +44,10 @@ public final class Server: Sendable {
     public func serve(
         _ handler: @escaping @Sendable (Connection) async throws -> Void
     ) async throws(AIOError) -> DrainReport {
+        try await serve(by: .closure(handler))
+    }
+
+    func serve(by handler: ServerCore.Handler) async throws(AIOError) -> DrainReport {
         try begin(handler)
         let core = core
         let engine = engine
@@ -65,7 +69,7 @@ public final class Server: Sendable {
         return try core.report()
     }
 
-    private func begin(_ handler: @escaping @Sendable (Connection) async throws -> Void) throws(AIOError) {
+    private func begin(_ handler: ServerCore.Handler) throws(AIOError) {
         guard !hasBegun.exchange(true, ordering: .acquiringAndReleasing) else {
             throw AIOError(.misuse, call: "serve", detail: "\(endpoint) is being served, or was")
         }
@@ -89,12 +93,18 @@ extension ServerCore {
     /// Takes connections of one worker and starts their handlers, which are its child tasks.
     func accept(on worker: Worker) async {
         let queue = queues[worker.index]
+        let handler = handler
         await withDiscardingTaskGroup { group in
             while true {
                 switch await queue.next() {
                 case .connection(let connection):
                     worker.accounts.acceptedWasSeen()
-                    group.addTask { await Self.handle(connection) }
+                    // The task's closure holds the connection alone, which knows its server: the less it holds, the
+                    // smaller an idle handler is.
+                    switch handler {
+                    case .closure: group.addTask { await Self.runClosure(for: connection) }
+                    case .actor: group.addTask { await Self.runActor(for: connection) }
+                    }
                 case .cancelAll: group.cancelAll()
                 case .end: return
                 }
@@ -102,20 +112,36 @@ extension ServerCore {
         }
     }
 
-    /// A handler's task. It holds the connection alone, which knows its server: the less, the smaller it is.
-    private static func handle(_ connection: ConnectionCore) async {
-        guard let server = connection.sink.observer as? ServerCore else { return }
-        // No cancellation handler here: what cancels this task is the end of the server (`cut`), which tells the
-        // connection itself. That saves a frame of every idle handler's memory.
+    // Two handlers' tasks, and no cancellation handler in either: what cancels them is the end of the server
+    // (`cut`), which tells the connection itself. Each frame here is there for as long as its connection.
+
+    private static func runClosure(for connection: ConnectionCore) async {
+        guard let server = connection.sink.observer as? ServerCore, case .closure(let handler) = server.handler
+        else { return }
         connection.beginOwnership()
-        defer { connection.endOwnership() }
         do {
-            try await server.handler(Connection(connection))
-            connection.close()
-            server.handlerCompleted()
+            try await handler(Connection(connection))
+            server.handlerEnded(of: connection, nil)
         } catch {
-            if error is CancellationError { connection.abort() } else { connection.close() }
-            server.handlerFailed(error, of: connection)
+            server.handlerEnded(of: connection, error)
         }
+    }
+
+    private static func runActor(for connection: ConnectionCore) async {
+        guard let server = connection.sink.observer as? ServerCore, case .actor(let make) = server.handler
+        else { return }
+        connection.beginOwnership()
+        do {
+            try await make(Connection(connection)).handle()
+            server.handlerEnded(of: connection, nil)
+        } catch {
+            server.handlerEnded(of: connection, error)
+        }
+    }
+
+    private func handlerEnded(of connection: ConnectionCore, _ error: (any Error)?) {
+        connection.endOwnership()
+        if error is CancellationError { connection.abort() } else { connection.close() }
+        if let error { handlerFailed(error, of: connection) } else { handlerCompleted() }
     }
 }

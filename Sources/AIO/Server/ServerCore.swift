@@ -27,7 +27,13 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
     let failures: FailureReports
     private let peers: PeerCounts?
     /// What runs for each connection. Set once, before the first.
-    private(set) var handler: @Sendable (Connection) async throws -> Void = { _ in }
+    private(set) var handler = Handler.closure { _ in }
+
+    enum Handler: Sendable {
+        case closure(@Sendable (Connection) async throws -> Void)
+        case actor(@Sendable (Connection) throws -> any ConnectionHandler)
+    }
+
 
     /// Two for each connection: not closed, handler not ended. Workers add, workers and tasks subtract.
     private let open = Atomic<Int>(0)
@@ -59,9 +65,7 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
     }
 
     /// Before the listeners start.
-    func begin(
-        with listeners: [ListenerCore], handler: @escaping @Sendable (Connection) async throws -> Void
-    ) {
+    func begin(with listeners: [ListenerCore], handler: Handler) {
         self.handler = handler
         lock.withLock { self.listeners = listeners }
     }
