@@ -125,6 +125,10 @@ let package = Package(
             name: "hello-events", dependencies: ["AIO"], path: "Playground/hello-events",
             swiftSettings: strict),
 
+        .executableTarget(
+            name: "hello-server", dependencies: ["AIO"], path: "Playground/hello-server",
+            swiftSettings: strict),
+
         .testTarget(
             name: "AIOBytesTests", dependencies: ["AIOBytes"], swiftSettings: strict),
         .testTarget(
