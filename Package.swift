@@ -158,5 +158,16 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
+        .testTarget(
+            name: "AIOServiceTests",
+            dependencies: [
+                "AIOService", "AIO", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "PlaygroundTests",
+            dependencies: ["AIO", "echo", "chat", "dial", "proxy", "udp-echo"],
+            swiftSettings: strict),
     ]
 )

@@ -45,7 +45,7 @@ extension Loopback {
                 if case .closed(_, let reason) = event { reasons.append(reason) }
             }
             #expect(reasons == [CloseReason](repeating: .shutDown, count: 10))
-            await ended
+            try await ended
             #expect(try await peersEnded, "an orderly end, not a reset")
             for await event in aio.events { Issue.record("\(event.name) after the end") }
             #expect(aio.events.drain().isEmpty)
@@ -64,7 +64,7 @@ extension Loopback {
                 peer.close()
                 return count
             }
-            await aio.shutdown()
+            try await aio.shutdown()
             #expect(try await count == 10 << 20)
             #expect(try await aio.closeReason(of: server) == .shutDown)
         }
@@ -75,7 +75,7 @@ extension Loopback {
             let pair = try await aio.pair()
             pair.client.send("unread")
             #expect(await eventually { aio.statistics.total.bytesReceived == 6 })
-            await aio.shutdown()
+            try await aio.shutdown()
             #expect(await threadsAreGone())
             var names: [Connection: [String]] = [:]
             for await event in aio.events {
@@ -88,16 +88,17 @@ extension Loopback {
         @Test func `shutdown may be called often and from many tasks`() async throws {
             let aio = try Proactor(.testing())
             _ = try await aio.pair()
-            await withTaskGroup(of: Void.self) { group in
-                for _ in 0..<8 { group.addTask { await aio.shutdown() } }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<8 { group.addTask { try await aio.shutdown() } }
+                try await group.waitForAll()
             }
             #expect(await threadsAreGone())
-            await aio.shutdown()
+            try await aio.shutdown()
         }
 
         @Test func `after shutdown every call that would start something throws shutDown`() async throws {
             let aio = try Proactor(.testing())
-            await aio.shutdown()
+            try await aio.shutdown()
             func code(_ body: () async throws -> Void) async -> AIOError.Code? {
                 do {
                     try await body()
@@ -121,7 +122,7 @@ extension Loopback {
             var names: [String] = []
             for await event in aio.events {
                 names.append(event.name)
-                if event.name == "received" { await aio.shutdown() }
+                if event.name == "received" { try await aio.shutdown() }
             }
             #expect(names.first == "received")
             #expect(names.filter { $0 == "closed" }.count == 2)
@@ -134,7 +135,7 @@ extension Loopback {
             let peer = try RawPeer(connectingTo: listener.endpoint)
             let server = try await aio.nextAccepted()
             let start = ContinuousClock.now
-            await aio.shutdown()
+            try await aio.shutdown()
             #expect(ContinuousClock.now - start >= .milliseconds(100))
             #expect(try await aio.closeReason(of: server) == .shutDown)
             peer.close()
@@ -146,11 +147,11 @@ extension Loopback {
                 on: "127.0.0.1:0", limits: .testing { $0.lingerTimeout = .seconds(600) })
             let peer = try RawPeer(connectingTo: listener.endpoint)
             _ = try await aio.nextAccepted()
-            let ending = Task.detached { await aio.shutdown() }
+            let ending = Task.detached { try await aio.shutdown() }
             // The end of the peer's input shows that the graceful part is under way.
             #expect(try await onThread { try peer.receiveToEnd() }.isEmpty)
             ending.cancel()
-            await ending.value
+            try await ending.value
             #expect(await threadsAreGone())
             peer.close()
         }
@@ -170,7 +171,7 @@ extension Loopback {
                     }.count
                 }
                 #expect(resets == 0)
-                await ended
+                try await ended
             }
         }
 
@@ -179,7 +180,7 @@ extension Loopback {
             let listener = try RawListener(backlog: 0)
             let clients = try (0..<8).map { _ in try aio.events.connect(to: listener.endpoint) }
             let named = try aio.events.connect(to: "localhost:\(listener.endpoint.port ?? 0)")
-            await aio.shutdown()
+            try await aio.shutdown()
             var closed: Set<Connection> = []
             for await event in aio.events {
                 if case .closed(let connection, _) = event { #expect(closed.insert(connection).inserted) }
@@ -216,13 +217,13 @@ extension Loopback {
                 (engine, worker) = (aio.engine, aio.engine.workers[0])
                 let pair = try await aio.pair()
                 let timer = try aio.events.schedule(after: .seconds(1_000), tag: 1)
-                await aio.shutdown()
+                try await aio.shutdown()
                 for connection in [pair.client, pair.server] {
                     connection.finish()
                     connection.close()
                 }
                 timer.cancel()
-                await aio.shutdown()
+                try await aio.shutdown()
             }
             #expect(await eventually { engine == nil && worker == nil })
         }
@@ -247,7 +248,7 @@ extension Loopback {
                     if case .accepted(let connection) = event { accepted.insert(connection) }
                     if case .closed(let connection, _) = event { closed.insert(connection) }
                 }
-                await ended
+                try await ended
                 try await peersEnded
                 #expect(accepted.count == 30 && closed == accepted)
                 #expect(aio.statistics.connections == 0)
@@ -273,7 +274,7 @@ extension Loopback {
             for index in 0..<(isSanitized ? 20 : 100) {
                 let aio = try Proactor(.testing { $0.workerCount = 1 + index % 3 })
                 if index.isMultiple(of: 2) { try await aio.events.listen(on: "127.0.0.1:0") }
-                await aio.shutdown()
+                try await aio.shutdown()
             }
             #expect(await threadsAreGone())
         }

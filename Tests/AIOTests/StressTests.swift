@@ -40,7 +40,8 @@ struct StressTests {
         }
         for _ in 0..<Self.connectionsAtOnce { try client.events.connect(to: listener.endpoint) }
 
-        let timersOfMainPhase = await withTaskGroup(of: Void.self, returning: TimerCounts.self) { senders in
+        let timersOfMainPhase = try await withThrowingTaskGroup(of: Void.self, returning: TimerCounts.self) {
+            senders in
             for index in 0..<Self.senderCount {
                 senders.addTask {
                     var sender = Sender(index, seed: seed, server, client, load)
@@ -54,9 +55,9 @@ struct StressTests {
             let counts = load.timerCounts
 
             let postsBefore = load.posts
-            await server.shutdown()
+            try await server.shutdown()
             let seen = await serving.value
-            await client.shutdown()
+            try await client.shutdown()
             load.stop()
             #expect(seen.posts >= postsBefore && seen.posts <= load.postsAttempted)
             return counts
@@ -99,9 +100,9 @@ struct StressTests {
                 }
                 return closed
             }
-            let enders = (0..<3).map { _ in Task { await aio.shutdown() } }
+            let enders = (0..<3).map { _ in Task { try await aio.shutdown() } }
             if round % 2 == 1 { enders[1].cancel() }
-            for ender in enders { await ender.value }
+            for ender in enders { try await ender.value }
             // The eight that were asked for, and those of them that had been accepted by then.
             #expect(await loop.value == 8 + Int(aio.statistics.total.accepted), "round \(round)")
             #expect(aio.statistics.connections == 0)

@@ -132,7 +132,7 @@ extension Loopback {
             #expect(await eventually { first.core.hasSuspendedReader })
             try await first.send("before the end", to: second.endpoint)
             #expect(await eventually { second.statistics.inboxCount == 1 })
-            await aio.shutdown()
+            try await aio.shutdown()
             #expect(try await pending.value == nil)
             #expect(try await second.receive()?.bytes == "before the end")
             #expect(try await second.receive() == nil)
@@ -155,7 +155,7 @@ extension Loopback {
                 let sender = Task { while case .queued = client.trySend("ping") { await Task.yield() } }
                 let reader = Task { for try await _ in client.datagrams {} }
                 #expect(await eventually { client.statistics.received > 10 })
-                await aio.shutdown()
+                try await aio.shutdown()
                 _ = await (echo.result, sender.result, reader.result)
             }
         }

@@ -170,7 +170,7 @@ extension Loopback {
                     await code { () throws(AIOError) in
                         _ = try await aio.bind(udp: "127.0.0.1:0", options: senseless)
                     } == .invalidArgument)
-                await aio.shutdown()
+                try await aio.shutdown()
                 #expect(
                     await code { () throws(AIOError) in _ = try await aio.bind(udp: "127.0.0.1:0") }
                         == .shutDown)

@@ -195,7 +195,7 @@ extension Loopback {
                 try await aio.events.forEach(lanesMax: 4, spreadAbove: 4) { event in
                     if event.name == "closed" { closed.add(1) }
                 }
-                await ended
+                try await ended
                 #expect(closed.value == 2 * Self.connectionCount)
             }
         }
