@@ -24,7 +24,9 @@ final class Program: Sendable {
         }
         let (lines, more) = AsyncStream.makeStream(of: String.self)
         let reader = Thread {
-            while let data = try? pipe.fileHandleForReading.read(upToCount: 4_096), !data.isEmpty {
+            while true {
+                let data = pipe.fileHandleForReading.availableData
+                if data.isEmpty { break }
                 more.yield(String(decoding: data, as: UTF8.self))
             }
             more.finish()

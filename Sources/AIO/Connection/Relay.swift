@@ -23,13 +23,12 @@ public struct RelayReport: Sendable, Hashable {
 /// Neither connection is closed by an orderly end: whoever owns them does that. Suspends for as long as it takes.
 /// - Throws: `CancellationError`; both connections are then as they were, with what has been read written.
 public func relay(_ first: Connection, _ second: Connection) async throws -> RelayReport {
-    async let backward = carry(from: second, to: first)
-    let forward = await carry(from: first, to: second)
-    let results = await (forward, backward)
+    let failure = FirstFailure()
+    async let backward = carry(from: second, to: first, failure)
+    let forward = await carry(from: first, to: second, failure)
+    let counts = await (forward, backward)
     try Task.checkCancellation()
-    return RelayReport(
-        forward: results.0.byteCount, backward: results.1.byteCount,
-        failure: results.0.failure ?? results.1.failure)
+    return RelayReport(forward: counts.0, backward: counts.1, failure: failure.error)
 }
 
 extension RelayReport {
@@ -40,26 +39,37 @@ extension RelayReport {
     }
 }
 
-private struct Carried {
-    var byteCount: UInt64 = 0
-    var failure: AIOError?
+/// What broke the relay. The other direction fails in consequence, and may be the first to be looked at.
+///
+/// Sendable, unchecked: `first` is under `lock`.
+private final class FirstFailure: @unchecked Sendable {
+    private let lock = PosixLock()
+    private var first: AIOError?
+    var error: AIOError? { lock.withLock { first } }
+    func put(_ error: AIOError) { lock.withLock { first = first ?? error } }
 }
 
-private func carry(from source: Connection, to target: Connection) async -> Carried {
-    var carried = Carried()
+private func carry(from source: Connection, to target: Connection, _ failure: FirstFailure) async -> UInt64 {
+    var byteCount: UInt64 = 0
     do {
         while let bytes = try await source.read() {
-            try await target.write(bytes)
-            carried.byteCount += UInt64(bytes.count)
+            do {
+                try await target.write(bytes)
+            } catch let error as CancellationError {
+                // They have been taken from the one and nobody else can give them to the other.
+                target.core.writeRegardlessOfRoom(bytes)
+                throw error
+            }
+            byteCount += UInt64(bytes.count)
         }
         target.finish()
     } catch let error as AIOError {
-        carried.failure = error
+        failure.put(error)
         // Whichever of the two it was: the other direction has no use any more either.
         source.abort()
         target.abort()
     } catch {
         // Cancelled: there is nothing to pass on.
     }
-    return carried
+    return byteCount
 }

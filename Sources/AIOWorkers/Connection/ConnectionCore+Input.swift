@@ -165,11 +165,9 @@ extension ConnectionCore {
         // The announcement, then the second look: the partner is `returnCredit`.
         readPaused.store(true, ordering: .sequentiallyConsistent)
         worker.counters.readPauses.increment()
-        let again = wholeWindow
-        if held.load(ordering: .sequentiallyConsistent) <= max(resumeMark, again == whole ? 0 : again - 1),
-            clearReadPaused()
-        {
-            return again - held.load(ordering: .sequentiallyConsistent)
+        let wanted = wantedByteCount.load(ordering: .sequentiallyConsistent)
+        if held.load(ordering: .sequentiallyConsistent) <= max(resumeMark, wanted - 1), clearReadPaused() {
+            return max(limits.receiveWindow, wanted) - held.load(ordering: .sequentiallyConsistent)
         }
         return 0
     }

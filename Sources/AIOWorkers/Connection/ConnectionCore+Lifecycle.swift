@@ -164,7 +164,8 @@ extension ConnectionCore {
     }
 
     func end(on worker: Worker, gracefully: Bool) {
-        lock.withLock { shared.isWriteEnded = true }
+        let writers = lock.withLock { shared.endWriting(.shutDown) }
+        for writer in writers { writer.resume() }
         let action =
             gracefully
             ? io.machine.closeRequested(.shutDown, queueIsEmpty: io.outbound.isEmpty)

@@ -13,7 +13,9 @@ import Synchronization
 // its bytes. So a read that is cancelled while it waits has taken nothing, and there is nothing to give back:
 // bytes that came at the same moment are there for the next read.
 //
-// A read that wants more than the receive window (`read(exactly:)`) widens the window for as long as it waits.
+// A read that wants more than a byte (`read(exactly:)`) says how much, and reading goes on until that is there: it
+// widens a window that is smaller, and one in which less is held has it paused no longer, though more than half of
+// it is full.
 //
 // One read at a time, because two would each get parts of one stream.
 //
@@ -34,6 +36,8 @@ extension ConnectionCore {
     package func tryRead(atMost limit: Int) throws -> ReadAttempt {
         let task = CallingTask.look()
         if task.isCancelled { throw CancellationError() }
+        try checkReadable()
+        guard limit > 0 else { throw AIOError(.invalidArgument, detail: "a read of at most \(limit) bytes") }
         lock.lock()
         if shared.reader.isActive {
             lock.unlock()
@@ -62,7 +66,8 @@ extension ConnectionCore {
             return .bytes(bytes)
         }
         guard shared.isInputEnded else {
-            return .wait(number: try beginWaitAndUnlock(goal: 1, isOwner: isOwner), isOwner: isOwner)
+            defer { lock.unlock() }
+            return .wait(number: shared.reader.begin(goal: 1, isOwner: isOwner), isOwner: isOwner)
         }
         let ending = shared.inputEnding(isSilenced: isSilenced.load(ordering: .relaxed))
         lock.unlock()
@@ -70,12 +75,10 @@ extension ConnectionCore {
         return .end
     }
 
-    private func beginWaitAndUnlock(goal: Int, isOwner: Bool) throws(AIOError) -> UInt32 {
-        defer { lock.unlock() }
+    private func checkReadable() throws(AIOError) {
         if sink.events != nil {
             throw AIOError(.misuse, call: "read", detail: "this connection's bytes arrive in aio.events")
         }
-        return shared.reader.begin(goal: goal, isOwner: isOwner)
     }
 
     /// Leaves the continuation for whoever has news, or resumes it at once if there are.
@@ -94,7 +97,7 @@ extension ConnectionCore {
     package func read(exactly count: Int, memoryMax: Int) async throws -> Bytes? {
         if count == 0 { return Bytes() }
         try checkGoal(count, memoryMax: memoryMax)
-        var parts = try await input(atLeast: count) { inbox -> Parts? in
+        var parts = try await input(atLeast: count) { inbox, _ -> Parts? in
             inbox.byteCount >= count ? Parts(taking: count, from: &inbox) : nil
         }
         if let joined = parts?.join() { return joined }
@@ -109,9 +112,9 @@ extension ConnectionCore {
     package func readAll(atMost limit: Int, memoryMax: Int) async throws -> Bytes {
         try checkGoal(limit, memoryMax: memoryMax)
         var isTooMuch = false
-        var parts = try await input(atLeast: limit + 1) { inbox -> Parts? in
+        var parts = try await input(atLeast: limit + 1) { inbox, isCutShort -> Parts? in
             isTooMuch = inbox.byteCount > limit
-            return isTooMuch || inbox.isEmpty ? nil : Parts(taking: inbox.byteCount, from: &inbox)
+            return isTooMuch || isCutShort || inbox.isEmpty ? nil : Parts(taking: inbox.byteCount, from: &inbox)
         }
         if isTooMuch {
             throw AIOError(.limitReached, call: "readAll(atMost:)", detail: "more than \(limit) bytes came")
@@ -123,7 +126,7 @@ extension ConnectionCore {
     /// end.
     package func peek(atLeast count: Int, memoryMax: Int) async throws -> Bytes? {
         try checkGoal(count, memoryMax: memoryMax)
-        return try await input(atLeast: max(count, 1), returnsCredit: false) { inbox in
+        return try await input(atLeast: max(count, 1), returnsCredit: false) { inbox, _ in
             inbox.isEmpty ? nil : inbox.joinFirst(atLeast: count)
         }
     }
@@ -137,11 +140,12 @@ extension ConnectionCore {
     }
 
     /// Waits until `goal` bytes are there or no more will come, and has `take` take what it wants, under the
-    /// lock. nil at the end.
+    /// lock; which is told whether the stream was cut short. nil at the end.
     private func input<Taken: InboxPart>(
-        atLeast goal: Int, returnsCredit: Bool = true, _ take: (inout ByteQueue) -> Taken?
+        atLeast goal: Int, returnsCredit: Bool = true, _ take: (inout ByteQueue, _ isCutShort: Bool) -> Taken?
     ) async throws -> Taken? {
         if CallingTask.look().isCancelled { throw CancellationError() }
+        try checkReadable()
         lock.lock()
         if shared.reader.isActive {
             lock.unlock()
@@ -149,8 +153,8 @@ extension ConnectionCore {
         }
         while true {
             if shared.inbox.byteCount >= goal || shared.isInputEnded {
-                let taken = take(&shared.inbox)
-                let ending = taken == nil ? shared.inputEnding(isSilenced: isSilenced.load(ordering: .relaxed)) : .none
+                let ending = shared.inputEnding(isSilenced: isSilenced.load(ordering: .relaxed))
+                let taken = take(&shared.inbox, ending.isFailure)
                 lock.unlock()
                 if let taken {
                     if returnsCredit { taken.returnCredit(to: self) }
@@ -159,10 +163,11 @@ extension ConnectionCore {
                 if case .failed(let error) = ending { throw error }
                 return nil
             }
-            let number = try beginWaitAndUnlock(goal: goal, isOwner: false)
-            if goal > limits.receiveWindow { widenWindow(to: goal) }
+            let number = shared.reader.begin(goal: goal, isOwner: false)
+            lock.unlock()
+            if goal > 1 { askFor(goal) }
             await waitForInput(number)
-            if goal > limits.receiveWindow { wantedByteCount.store(0, ordering: .sequentiallyConsistent) }
+            if goal > 1 { wantedByteCount.store(0, ordering: .sequentiallyConsistent) }
             lock.lock()
             if shared.reader.end() {
                 lock.unlock()
@@ -183,8 +188,9 @@ extension ConnectionCore {
         }
     }
 
-    /// The window is wider for as long as the read waits; the partner is `roomInWindow`'s second look.
-    private func widenWindow(to byteCount: Int) {
+    /// Has the worker read until `byteCount` bytes are there, as long as the read waits; the partner is
+    /// `roomInWindow`'s second look.
+    private func askFor(_ byteCount: Int) {
         wantedByteCount.store(byteCount, ordering: .sequentiallyConsistent)
         guard readPaused.load(ordering: .sequentiallyConsistent), clearReadPaused() else { return }
         request(.resumeReading)
@@ -237,7 +243,11 @@ private struct Parts: InboxPart {
 }
 
 extension ConnectionCore.SharedSide {
-    enum InputEnding { case none, failed(AIOError) }
+    enum InputEnding {
+        case none, failed(AIOError)
+
+        var isFailure: Bool { if case .failed = self { true } else { false } }
+    }
 
     /// No more bytes will be put into the inbox.
     var isInputEnded: Bool {

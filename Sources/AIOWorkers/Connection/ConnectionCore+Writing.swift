@@ -28,6 +28,14 @@ extension ConnectionCore {
         return true
     }
 
+    /// Accepts `bytes` even if there is no room: for who must not wait and would have to throw them away.
+    package func writeRegardlessOfRoom(_ bytes: Bytes) {
+        lock.lock()
+        let isTaken = !shared.isWriteEnded
+        if isTaken { stage(bytes) }
+        submitAndUnlock(isTaken)
+    }
+
     package func writeWhenThereIsRoom(_ bytes: Bytes) async throws { try await write([bytes]) }
 
     /// The parts stay together.
@@ -161,7 +169,10 @@ extension ConnectionCore {
         var hasStaged = false
         // Room is given out from the low mark on, and up to the high one.
         var mark = limits.lowWaterMark
-        shared.waiters.removeAll { waiter in
+        // Out of the shared side meanwhile: staging bytes changes that too.
+        var waiters = shared.waiters
+        shared.waiters = []
+        waiters.removeAll { waiter in
             switch waiter.goal {
             case .room(let parts, _):
                 guard mark >= 0, unsent.load(ordering: .sequentiallyConsistent) <= mark else {
@@ -184,7 +195,8 @@ extension ConnectionCore {
             settled.append(waiter)
             return true
         }
-        if shared.hasNoWaiters { hasWaiters.store(false, ordering: .sequentiallyConsistent) }
+        shared.waiters = waiters
+        if waiters.isEmpty { hasWaiters.store(false, ordering: .sequentiallyConsistent) }
         submitAndUnlock(hasStaged)
         for waiter in settled { waiter.resume() }
     }
@@ -198,7 +210,21 @@ extension ConnectionCore {
 }
 
 extension ConnectionCore.SharedSide {
-    func takesWrite(unsent: Int, mark: Int) -> Bool { !isWriteEnded && unsent <= mark && hasNoWaiters }
+    /// Not if others wait for room already, who come first.
+    func takesWrite(unsent: Int, mark: Int) -> Bool {
+        !isWriteEnded && unsent <= mark && (hasNoWaiters || !waiters.contains(where: \.isForRoom))
+    }
+
+    /// Ends the write side. Writes that wait will find no room any more: the caller resumes them once the lock is
+    /// free.
+    mutating func endWriting(_ reason: CloseReason) -> [ConnectionWaiter] {
+        isWriteEnded = true
+        if hasNoWaiters { return [] }
+        let writers = waiters.filter(\.isForRoom)
+        waiters.removeAll(where: \.isForRoom)
+        for writer in writers { writer.settle(.ended(reason)) }
+        return writers
+    }
 
     /// All who wait, told that the connection has ended.
     mutating func takeWaiters(ending reason: CloseReason) -> [ConnectionWaiter] {

@@ -41,7 +41,8 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
     /// `unsent` has been above the high-water mark, and `.drained` is owed. Set and cleared under `lock`; the
     /// worker reads it without, and looks again under the lock.
     let owesDrained = Atomic<Bool>(false)
-    /// Bytes that a reader waits for beyond the receive window. Reader writes, worker reads; sequentially
+    /// Bytes that a reader waits for, if that is more than one: they are read even if the window is full or is
+    /// smaller. Reader writes, worker reads; sequentially
     /// consistent, against `readPaused`.
     let wantedByteCount = Atomic<Int>(0)
     /// Somebody waits for room, for a flush or for the end. Set under `lock`; the worker reads it without, after it
@@ -298,9 +299,10 @@ extension ConnectionCore {
     /// Ends the write side after what is queued (half-close). Later sends are refused.
     package func finish() {
         lock.lock()
-        shared.isWriteEnded = true
+        let writers = shared.endWriting(.local)
         shared.requests.insert(.finish)
         submitAndUnlock(true)
+        for writer in writers { writer.resume() }
     }
 
     /// Ends the connection gracefully; the program hears only `.closed` of it from now on.
@@ -313,7 +315,7 @@ extension ConnectionCore {
         isSilenced.store(true, ordering: .releasing)
         lock.lock()
         let discarded = shared.inbox.take()
-        shared.isWriteEnded = true
+        let writers = shared.endWriting(reason)
         shared.isEndedByProgram = true
         if !shared.requests.contains(.abort), shared.requests.isDisjoint(with: request) {
             shared.requests.insert(request)
@@ -322,6 +324,7 @@ extension ConnectionCore {
         let reader = unsafe shared.reader.take()
         submitAndUnlock(!shared.isClosed)
         unsafe reader?.resume()
+        for writer in writers { writer.resume() }
         release(discarded)
     }
 

@@ -39,6 +39,8 @@ import AIOBytes
         return true
     }
 
+    var isForRoom: Bool { if case .room = goal { true } else { false } }
+
     func settle(_ outcome: Outcome) { self.outcome = outcome }
 
     /// Without the lock, once, after `settle`.
