@@ -154,20 +154,12 @@ let package = Package(
         .testTarget(
             name: "AIOTests",
             dependencies: [
-                "AIO", "AIOWorkers", "AIOKernel", "AIOBytes",
+                "AIO", "AIOService", "AIOWorkers", "AIOKernel", "AIOBytes",
+                "chat", "dial", "echo", "hello-events", "hello-server", "proxy", "udp-echo",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
-            swiftSettings: strict),
-        .testTarget(
-            name: "AIOServiceTests",
-            dependencies: [
-                "AIOService", "AIO", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "Logging", package: "swift-log"),
-            ],
-            swiftSettings: strict),
-        .testTarget(
-            name: "PlaygroundTests",
-            dependencies: ["AIO", "echo", "chat", "dial", "proxy", "udp-echo"],
             swiftSettings: strict),
     ]
 )

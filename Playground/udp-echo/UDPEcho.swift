@@ -21,7 +21,7 @@ struct UDPEcho: AsyncParsableCommand {
         try await withProactor { aio in
             try aio.events.watch(signals: [.interrupt, .terminate])
             let socket = try await aio.bind(udp: "\(host.contains(":") ? "[\(host)]" : host):\(port)")
-            print("bound to \(socket.endpoint)")
+            print("listening on \(socket.endpoint)")
             // Whoever started this with a pipe waits for the line.
             fflush(nil)
             let echo = Task {

@@ -9,21 +9,22 @@ import Testing
     private let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
-    @Test func `The README shows the program hello-events, to the letter`() throws {
+    @Test(arguments: ["hello-events", "hello-server"])
+    func `The README shows its programs to the letter`(name: String) throws {
         let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
         let program = try String(
-            contentsOf: root.appending(path: "Playground/hello-events/main.swift"), encoding: .utf8)
+            contentsOf: root.appending(path: "Playground/\(name)/main.swift"), encoding: .utf8)
         let blocks = readme.components(separatedBy: "```swift\n").dropFirst()
             .compactMap { $0.components(separatedBy: "```").first }
         #expect(blocks.contains(program))
     }
 
-    @Test(.timeLimit(.minutes(1)))
-    func `The program in the README greets a connection and echoes what it sends`() async throws {
+    @Test(.timeLimit(.minutes(1)), arguments: ["hello-events", "hello-server"])
+    func `The programs in the README greet a connection and echo what it sends`(name: String) async throws {
         let server = Process()
         let output = Pipe()
         server.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-            .deletingLastPathComponent().appending(path: "hello-events")
+            .deletingLastPathComponent().appending(path: name)
         server.arguments = ["127.0.0.1:0"]
         server.standardOutput = output
         try server.run()

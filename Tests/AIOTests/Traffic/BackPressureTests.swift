@@ -34,7 +34,7 @@ extension Loopback {
             }
         }
 
-        @Test func `an echo server holds little of a peer that sends and does not read, and loses nothing`()
+        @Test func `an echo server never fills its queue for a peer that sends and does not read, and loses nothing`()
             async throws
         {
             let configuration = Proactor.Configuration.testing { $0.workerCount = 1 }
@@ -63,10 +63,9 @@ extension Loopback {
                 let (pushed, echoed) = try await counts
                 #expect(pushed < 200 << 20, "the peer was stopped")
                 #expect(echoed == pushed)
-                // The mark; at each of the two looks that it takes to see the queue grow a window, and as
-                // much again that the loop above has been handed and not yet sent; and a window for each
-                // hold. Holds double from 5 ms: eight of them are longer than this peer is silent.
-                #expect(pendingMax <= limits.highWaterMark + 12 * limits.receiveWindow)
+                // How much it is depends on how long the peer is silent: a hold lets through half of what is free
+                // below the cap each time that its own time, which doubles, has passed. So never the cap.
+                #expect(pendingMax < limits.outboundByteCountMax)
             }
         }
 
