@@ -29,6 +29,7 @@ final class Program: Sendable {
                 if data.isEmpty { break }
                 more.yield(String(decoding: data, as: UTF8.self))
             }
+            try? pipe.fileHandleForReading.close()
             more.finish()
         }
         try process.run()
@@ -63,8 +64,11 @@ final class Program: Sendable {
     /// Ends it with SIGTERM, if it runs; its exit status.
     func end() async -> Int32? {
         if process.isRunning { process.terminate() }
-        for await status in exit { return status }
-        return nil
+        var status: Int32?
+        for await code in exit { status = code }
+        // Until the pipe is closed: nothing is left.
+        for await _ in lines {}
+        return status
     }
 
     /// For tests that failed: nothing is left running.
