@@ -40,6 +40,8 @@ public final class Proactor: Sendable {
     deinit {
         guard engine.isRunning else { return }
         let engine = engine
+        // Of a server that still runs: `serve` returns when its handlers have ended.
+        servers.cut()
         engine.end(gracefully: false) { Task.detached { engine.joinThreads() } }
     }
 
@@ -68,6 +70,14 @@ public final class Proactor: Sendable {
             engine.end(gracefully: false) {}
         }
         guard ending.hasEnded else {
+            // Whenever they end, what is left of the proactor does, whether or not somebody asks again.
+            let source = events.source
+            engine.end(gracefully: false) {
+                Task.detached {
+                    engine.joinThreads()
+                    source.finish()
+                }
+            }
             throw AIOError(.handlersStillRunning, call: "shutdown", detail: "\(engine.handlerCount) have not ended")
         }
         engine.joinThreads()

@@ -31,6 +31,8 @@ package final class Engine: @unchecked Sendable {
     private var signalWatch: (any SignalWatch)?
     private var watchdog: Watchdog?
     private var watchdogThread: (any HostThread)?
+    /// Listeners that nobody has started yet.
+    private var unstarted: [ListenerCore] = []
 
     private enum Phase { case running, endingListeners, ending, ended }
 
@@ -94,7 +96,8 @@ package final class Engine: @unchecked Sendable {
     private func startWatchdog() throws(AIOError) {
         guard watchdog == nil else { return }
         let new = try Watchdog(
-            kernel: kernel, alarm: alarm, threshold: configuration.watchdogThreshold, report: configuration.report)
+            kernel: kernel, alarm: alarm, threshold: configuration.watchdogThreshold,
+            report: configuration.report)
         watchdogThread = try host.startThread(named: "aio-watch", new)
         watchdog = new
         for worker in workers { new.watch(worker.executors.progress) }
@@ -122,17 +125,43 @@ package final class Engine: @unchecked Sendable {
             Acceptor(sockets.take(at: index), core: core, worker: workers[index])
         }
         core.begin(with: acceptors)
-        if accepts { try start(core) }
+        if accepts { try start(core) } else { try keep(core) }
         return core
+    }
+
+    /// Listening, but not accepting yet: closed by the end unless it is started or closed before.
+    private func keep(_ listener: ListenerCore) throws(AIOError) {
+        do {
+            try whileRunning { unstarted.append(listener) }
+        } catch {
+            listener.abandon(kernel: kernel)
+            throw error
+        }
+    }
+
+    /// Closes a listener that was not started; after the end too, when no worker is there to do it.
+    package func close(unstarted listener: ListenerCore) {
+        do {
+            try whileRunning {
+                unstarted.removeAll { $0 === listener }
+                listener.close()
+            }
+        } catch {
+            lock.withLock { unstarted.removeAll { $0 === listener } }
+            listener.abandon(kernel: kernel)
+        }
     }
 
     /// Begins to accept.
     package func start(_ listener: ListenerCore) throws(AIOError) {
         let acceptors = listener.allAcceptors
         do {
-            try whileRunning { for acceptor in acceptors { acceptor.requestStart() } }
+            try whileRunning {
+                unstarted.removeAll { $0 === listener }
+                for acceptor in acceptors { acceptor.requestStart() }
+            }
         } catch {
-            for _ in acceptors { listener.acceptorClosed(kernel: kernel) }
+            close(unstarted: listener)
             throw error
         }
     }
@@ -185,7 +214,8 @@ package final class Engine: @unchecked Sendable {
 
     /// The workers in turn.
     package func nextWorker() -> Worker {
-        workers[Int(truncatingIfNeeded: turn.wrappingAdd(1, ordering: .relaxed).oldValue % UInt(workers.count))]
+        workers[
+            Int(truncatingIfNeeded: turn.wrappingAdd(1, ordering: .relaxed).oldValue % UInt(workers.count))]
     }
 
     /// The worker with the fewest connections.
@@ -309,7 +339,11 @@ package final class Engine: @unchecked Sendable {
     /// Waits for the threads of ended workers, which takes no longer than their last few instructions. Not on
     /// a worker.
     package func joinThreads() {
-        let (threads, watch) = lock.withLock { (self.threads, signalWatch.take()) }
+        let (threads, watch, listeners) = lock.withLock {
+            defer { unstarted = [] }
+            return (self.threads, signalWatch.take(), unstarted)
+        }
+        for listener in listeners { listener.abandon(kernel: kernel) }
         for thread in threads { thread.join() }
         let (watchdog, watchdogThread) = lock.withLock { (self.watchdog, self.watchdogThread) }
         watchdog?.requestEnd()

@@ -54,15 +54,21 @@ public final class Server: Sendable {
         let workers = engine.workers
         for worker in workers { worker.handlerBegan() }
         servers.began(core)
-        await withTaskCancellationHandler {
+        // A task of its own, so that the cut comes before its handlers are cancelled: what they close then counts as
+        // cut.
+        let accepting = Task {
             await withDiscardingTaskGroup { group in
                 for worker in workers {
                     let executor = worker.taskExecutor(for: core.options.executor.place)
                     group.addTask(executorPreference: executor) { await core.accept(on: worker) }
                 }
             }
+        }
+        await withTaskCancellationHandler {
+            await accepting.value
         } onCancel: {
             core.cut()
+            accepting.cancel()
         }
         servers.ended(core)
         for worker in workers { worker.handlerEnded() }
@@ -73,14 +79,22 @@ public final class Server: Sendable {
         guard !hasBegun.exchange(true, ordering: .acquiringAndReleasing) else {
             throw AIOError(.misuse, call: "serve", detail: "\(endpoint) is being served, or was")
         }
-        try engine.prepareForHandlers(on: core.options.executor.place)
-        core.begin(with: listeners, handler: handler)
-        for listener in listeners { try engine.start(listener) }
+        do {
+            try engine.prepareForHandlers(on: core.options.executor.place)
+            // Drained before it was served: there is nothing to begin with.
+            guard core.begin(with: listeners, handler: handler) else { return closeListeners() }
+            for listener in listeners { try engine.start(listener) }
+        } catch {
+            core.cut()
+            closeListeners()
+            throw error
+        }
     }
 
+    private func closeListeners() { for listener in listeners { engine.close(unstarted: listener) } }
+
     deinit {
-        guard !hasBegun.load(ordering: .acquiring) else { return }
-        for listener in listeners { listener.close() }
+        if !hasBegun.load(ordering: .acquiring) { closeListeners() }
     }
 
     /// Asks for the end: stops accepting (what the kernel had queued is accepted), lets handlers finish what they

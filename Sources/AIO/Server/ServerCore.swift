@@ -64,17 +64,20 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         peers = options.connectionsPerPeerMax.map(PeerCounts.init)
     }
 
-    /// Before the listeners start.
-    func begin(with listeners: [ListenerCore], handler: Handler) {
+    /// Before the listeners start. False if it was asked to drain before it began: then it has ended already.
+    func begin(with listeners: [ListenerCore], handler: Handler) -> Bool {
         self.handler = handler
-        lock.withLock { self.listeners = listeners }
+        return lock.withLock {
+            guard phase == .running else { return false }
+            self.listeners = listeners
+            return true
+        }
     }
 
     // MARK: From the workers
 
     func admits(_ peer: Endpoint) -> Admission {
-        let isFull = options.connectionsMax.map { openConnections.load(ordering: .relaxed) >= $0 } ?? false
-        guard !isFull, peers?.admit(peer) ?? true else {
+        guard takePlace(for: peer) else {
             refused.wrappingAdd(1, ordering: .relaxed)
             return switch options.refusal {
             case .close: .close
@@ -82,10 +85,18 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
             case .reply(let bytes): .reply(bytes)
             }
         }
-        openConnections.wrappingAdd(1, ordering: .relaxed)
         open.wrappingAdd(2, ordering: .sequentiallyConsistent)
         accepted.wrappingAdd(1, ordering: .relaxed)
         return .accept
+    }
+
+    /// Counts the connection, unless a limit is reached. Several workers accept at once, so looking and counting are
+    /// one step.
+    private func takePlace(for peer: Endpoint) -> Bool {
+        let count = openConnections.wrappingAdd(1, ordering: .relaxed).newValue
+        if count <= options.connectionsMax ?? .max, peers?.admit(peer) ?? true { return true }
+        openConnections.wrappingSubtract(1, ordering: .relaxed)
+        return false
     }
 
     func opened(_ connection: ConnectionCore, on worker: Worker) {
@@ -101,6 +112,10 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
     func closed(_ connection: ConnectionCore, on worker: Worker) {
         openConnections.wrappingSubtract(1, ordering: .relaxed)
         peers?.forget(connection.peer)
+        // Whether it is the cut itself that closes it, or a handler that was cancelled and is faster.
+        if stage.load(ordering: .sequentiallyConsistent) == Phase.cut.rawValue {
+            cutCount.wrappingAdd(1, ordering: .relaxed)
+        }
         oneEnded()
     }
 
@@ -190,10 +205,7 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         }
         guard isCut else { return }
         close(listeners) { [self] in endIfDone() }
-        visitConnections { [self] connection in
-            if connection.closeReason == nil { cutCount.wrappingAdd(1, ordering: .relaxed) }
-            Self.cut(connection)
-        }
+        visitConnections { Self.cut($0) }
         for queue in queues { queue.cancelAll() }
         endIfDone()
     }
@@ -243,7 +255,8 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
     // MARK: Counts
 
     var handlerCount: Int {
-        accepted.load(ordering: .relaxed) - completed.load(ordering: .relaxed) - failed.load(ordering: .relaxed)
+        accepted.load(ordering: .relaxed) - completed.load(ordering: .relaxed)
+            - failed.load(ordering: .relaxed)
     }
 
     /// Once it has ended. Throws what broke a listener.

@@ -29,7 +29,9 @@ package final class Executors: Sendable {
         let task = unsafe taskExecutor.asUnownedTaskExecutor()
         let serial = unsafe serialExecutor.asUnownedSerialExecutor()
         var count = 0
-        while count < limit, let job = jobs.next() {
+        jobs.jobsRun(true)
+        defer { jobs.jobsRun(false) }
+        while count < limit, let job = jobs.next(turn: count) {
             progress.advance()
             unsafe job.run(task: task, serial: serial)
             progress.advance()

@@ -15,7 +15,10 @@ package protocol JobThread: ThreadBody {
 ///
 /// A job that is enqueued on the thread itself, which is what a resumed reader is, goes to `local` without a
 /// lock; one that comes from elsewhere goes to `remote`, and the first of a batch wakes the thread. `local` is
-/// first in, first out: a job that enqueues another one at once does not keep the rest waiting.
+/// first in, first out: a job that enqueues another one at once does not keep the rest waiting. But jobs that
+/// the thread's I/O brings (a reader that is resumed: a few a pass) have a queue of their own, from which
+/// three of four are taken: were they to wait behind everything that jobs and other threads have enqueued, an
+/// actor with a hundred thousand calls to come would hold up every connection of its thread.
 ///
 /// A thread ends only when it has no jobs and its handlers have ended (`Worker.settle`). Jobs that come later
 /// all the same, of tasks that nobody counted, run on a thread of their own, one after the other
@@ -73,10 +76,14 @@ package final class JobQueue: @unchecked Sendable {
     func takeRemote() {
         var taken: [QueuedJob] = []
         lock.withLock { swap(&taken, &remote) }
-        for job in taken { local.value.append(job) }
+        for job in taken { local.value.appendRemote(job) }
     }
 
-    func next() -> QueuedJob? { local.value.popFirst() }
+    /// Jobs run from now on, so that what is enqueued here comes from them; or no more, and it comes from I/O.
+    func jobsRun(_ areRunning: Bool) { local.value.areRunning = areRunning }
+
+    /// `turn` is counted up by the caller.
+    func next(turn: Int) -> QueuedJob? { local.value.popFirst(turn: turn) }
 
     /// The thread's last act; false if there are jobs, and then it goes on.
     func end() -> Bool {
@@ -103,9 +110,25 @@ struct QueuedJob {
     }
 }
 
+/// The jobs of I/O, and the others.
+private struct LocalJobs: ~Copyable {
+    var areRunning = false
+    private var fromIO = JobList()
+    private var others = JobList()
+
+    var isEmpty: Bool { fromIO.isEmpty && others.isEmpty }
+
+    mutating func append(_ job: QueuedJob) { areRunning ? others.append(job) : fromIO.append(job) }
+    mutating func appendRemote(_ job: QueuedJob) { others.append(job) }
+
+    mutating func popFirst(turn: Int) -> QueuedJob? {
+        turn % 4 == 3 ? others.popFirst() ?? fromIO.popFirst() : fromIO.popFirst() ?? others.popFirst()
+    }
+}
+
 /// A queue in one array, whose taken part is given up when everything was taken: no allocation in steady
 /// state.
-private struct LocalJobs: ~Copyable {
+private struct JobList: ~Copyable {
     private var jobs: [QueuedJob] = []
     private var head = 0
 
@@ -128,4 +151,3 @@ private struct LocalJobs: ~Copyable {
         return job
     }
 }
-

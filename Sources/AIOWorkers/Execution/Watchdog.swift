@@ -39,7 +39,8 @@ final class WatchdogAlarm: @unchecked Sendable {
 
     /// A watched thread is about to run jobs.
     func jobsBegin() {
-        guard watchdogSleeps.load(ordering: .relaxed), watchdogSleeps.exchange(false, ordering: .relaxed) else {
+        guard watchdogSleeps.load(ordering: .relaxed), watchdogSleeps.exchange(false, ordering: .relaxed)
+        else {
             return
         }
         ring()
@@ -85,6 +86,9 @@ package final class Watchdog: ThreadBody, @unchecked Sendable {
     private var idleSince: MonotonicTime
     private var isWaiting = false
 
+    /// A threshold above this is none.
+    private static let longestThreshold: Duration = .seconds(86_400)
+
     private struct Watched {
         let progress: JobProgress
         var seen: UInt64
@@ -93,7 +97,8 @@ package final class Watchdog: ThreadBody, @unchecked Sendable {
     }
 
     init(
-        kernel: any Kernel, alarm: WatchdogAlarm, threshold: Duration?, report: @escaping @Sendable (Report) -> Void
+        kernel: any Kernel, alarm: WatchdogAlarm, threshold: Duration?,
+        report: @escaping @Sendable (Report) -> Void
     ) throws(AIOError) {
         self.kernel = kernel
         self.alarm = alarm
@@ -144,7 +149,9 @@ package final class Watchdog: ThreadBody, @unchecked Sendable {
     }
 
     private func wait() {
-        let timeout = sleepsUntil.map { Duration.nanoseconds(Int64(clamping: $0.nanoseconds(since: kernel.now))) }
+        let timeout = sleepsUntil.map {
+            Duration.nanoseconds(Int64(clamping: $0.nanoseconds(since: kernel.now)))
+        }
         _ = kernel.wait(on: epoll!, into: readiness, timeout: timeout)
         readiness.removeAll()
         alarm.watchdogSleeps.store(false, ordering: .relaxed)
@@ -156,7 +163,8 @@ package final class Watchdog: ThreadBody, @unchecked Sendable {
             return newlyWatched
         }
         for progress in new {
-            watched.append(Watched(progress: progress, seen: progress.current, since: now, reportAt: threshold))
+            watched.append(
+                Watched(progress: progress, seen: progress.current, since: now, reportAt: threshold))
         }
         if !new.isEmpty { idleSince = now }
     }
@@ -190,21 +198,26 @@ package final class Watchdog: ThreadBody, @unchecked Sendable {
     }
 
     private func tell(_ progress: JobProgress, time: Duration) {
-        let milliseconds = time.components.seconds * 1_000 + time.components.attoseconds / 1_000_000_000_000_000
+        let milliseconds =
+            time.components.seconds * 1_000 + time.components.attoseconds / 1_000_000_000_000_000
         let connection = progress.lastConnection
         let last = connection == 0 ? "" : "; the last connection read there is \(connection)"
         report(
             Report(
                 .warning,
-                "a handler has held thread \(progress.name) for \(milliseconds) ms, and with it all that runs there\(last)"))
+                "a handler has held thread \(progress.name) for \(milliseconds) ms, and with it all that runs there\(last)"
+            ))
     }
 
     private func nextLook(now: MonotonicTime) -> MonotonicTime? {
         let nextCall = lock.withLock { calls.map(\.due).min() }
         let look = max(.milliseconds(1), min(threshold / 2, .seconds(3_600)))
-        let isIdle = now >= idleSince.advanced(by: .seconds(10)) || watched.isEmpty || threshold > .seconds(86_400)
+        let isIdle =
+            now >= idleSince.advanced(by: .seconds(10)) || watched.isEmpty
+            || threshold > Self.longestThreshold
         guard isIdle else { return min(now.advanced(by: look), nextCall ?? now.advanced(by: look)) }
-        alarm.watchdogSleeps.store(true, ordering: .relaxed)
+        // One that watches nothing is not to be woken for jobs.
+        if threshold <= Self.longestThreshold { alarm.watchdogSleeps.store(true, ordering: .relaxed) }
         return nextCall
     }
 

@@ -46,7 +46,8 @@ package final class Acceptor: Registration, @unchecked Sendable {
         let asked = requests.exchange(0, ordering: .acquiringAndReleasing)
         if asked & Self.start != 0 { begin(on: worker) }
         if asked & Self.close != 0 {
-            acceptRest(on: worker)
+            // One that never began to accept has nobody to give them to.
+            if token != 0 { acceptRest(on: worker) }
             end(on: worker)
         }
         if asked & Self.resume != 0 { worker.isStillAcceptable(self) }

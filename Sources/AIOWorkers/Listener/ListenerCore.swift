@@ -80,6 +80,9 @@ package final class ListenerCore: ListNode, @unchecked Sendable {
         if runNow { body() }
     }
 
+    /// Closes sockets that no worker knows of.
+    func abandon(kernel: any Kernel) { for _ in allAcceptors { acceptorClosed(kernel: kernel) } }
+
     package var hasClosed: Bool { lock.withLock { isClosed } }
 
     func acceptorClosed(kernel: any Kernel) {
