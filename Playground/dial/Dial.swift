@@ -40,7 +40,9 @@ struct Dial: AsyncParsableCommand {
             try await connection.write(words)
             connection.finish()
             try await connection.withTimeout(.seconds(timeout)) {
-                for try await chunk in connection.chunks { print(String(decoding: chunk, as: UTF8.self), terminator: "") }
+                for try await chunk in connection.chunks {
+                    print(String(decoding: chunk, as: UTF8.self), terminator: "")
+                }
             }
             fflush(nil)
         }

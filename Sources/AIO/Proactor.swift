@@ -78,7 +78,8 @@ public final class Proactor: Sendable {
                     source.finish()
                 }
             }
-            throw AIOError(.handlersStillRunning, call: "shutdown", detail: "\(engine.handlerCount) have not ended")
+            throw AIOError(
+                .handlersStillRunning, call: "shutdown", detail: "\(engine.handlerCount) have not ended")
         }
         engine.joinThreads()
         events.source.finish()

@@ -105,7 +105,9 @@ extension Connection {
 
             @usableFromInline init(connection: Connection) { self.connection = connection }
 
-            @inlinable @inline(__always) public mutating func next() async throws -> Bytes? { try await connection.read() }
+            @inlinable @inline(__always) public mutating func next() async throws -> Bytes? {
+                try await connection.read()
+            }
 
             @inlinable @inline(__always)
             public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Bytes? {

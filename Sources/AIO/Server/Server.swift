@@ -130,7 +130,8 @@ extension ServerCore {
     // (`cut`), which tells the connection itself. Each frame here is there for as long as its connection.
 
     private static func runClosure(for connection: ConnectionCore) async {
-        guard let server = connection.sink.observer as? ServerCore, case .closure(let handler) = server.handler
+        guard let server = connection.sink.observer as? ServerCore,
+            case .closure(let handler) = server.handler
         else { return }
         connection.beginOwnership()
         do {

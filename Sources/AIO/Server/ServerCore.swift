@@ -34,7 +34,6 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         case actor(@Sendable (Connection) throws -> any ConnectionHandler)
     }
 
-
     /// Two for each connection: not closed, handler not ended. Workers add, workers and tasks subtract.
     private let open = Atomic<Int>(0)
     private let openConnections = Atomic<Int>(0)

@@ -30,7 +30,9 @@ package struct FutexLock: ~Copyable, Sendable {
         while word.exchange(2, ordering: .acquiring) != 0 { sleep() }
     }
 
-    @inlinable package borrowing func withLock<R: ~Copyable, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+    @inlinable package borrowing func withLock<R: ~Copyable, E: Error>(_ body: () throws(E) -> R) throws(E)
+        -> R
+    {
         lock()
         defer { unlock() }
         return try body()

@@ -105,7 +105,8 @@ extension ConnectionCore {
         let left = lock.withLock { shared.inbox.byteCount }
         if left == 0 { return nil }
         throw AIOError(
-            .connectionClosedEarly, call: "read(exactly:)", detail: "\(left) of \(count) bytes before the end")
+            .connectionClosedEarly, call: "read(exactly:)", detail: "\(left) of \(count) bytes before the end"
+        )
     }
 
     /// Everything up to the end, which must come before more than `limit` bytes.
@@ -114,7 +115,8 @@ extension ConnectionCore {
         var isTooMuch = false
         var parts = try await input(atLeast: limit + 1) { inbox, isCutShort -> Parts? in
             isTooMuch = inbox.byteCount > limit
-            return isTooMuch || isCutShort || inbox.isEmpty ? nil : Parts(taking: inbox.byteCount, from: &inbox)
+            return isTooMuch || isCutShort || inbox.isEmpty
+                ? nil : Parts(taking: inbox.byteCount, from: &inbox)
         }
         if isTooMuch {
             throw AIOError(.limitReached, call: "readAll(atMost:)", detail: "more than \(limit) bytes came")
@@ -237,7 +239,9 @@ private struct Parts: InboxPart {
         }
     }
 
-    func returnCredit(to connection: ConnectionCore) { for slice in slices { connection.returnCredit(for: slice) } }
+    func returnCredit(to connection: ConnectionCore) {
+        for slice in slices { connection.returnCredit(for: slice) }
+    }
 
     mutating func join() -> Bytes { slices.count == 1 ? slices[0] : Bytes(joining: slices) }
 }

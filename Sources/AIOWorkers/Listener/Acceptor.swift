@@ -158,7 +158,8 @@ package final class Acceptor: Registration, @unchecked Sendable {
             worker.accounts.acceptedWasSeen()
             let sink = ConnectionSink(place: .global, limits: core.sink.limits, observer: nil)
             let connection = ConnectionCore(
-                accepted: accepted, peer: peer, local: nil, id: worker.accounts.makeID(), worker: worker, sink: sink)
+                accepted: accepted, peer: peer, local: nil, id: worker.accounts.makeID(), worker: worker,
+                sink: sink)
             connection.adopt(on: worker)
             _ = connection.send(reply)
             connection.close()

@@ -308,7 +308,8 @@ package final class Worker: JobThread, @unchecked Sendable {
 
     /// Nothing is left to look after, and nobody who might bring anything.
     var isDone: Bool {
-        ending != nil && table.count == 0 && handlers.load(ordering: .sequentiallyConsistent) == 0 && ownSubmissions.isEmpty
+        ending != nil && table.count == 0 && handlers.load(ordering: .sequentiallyConsistent) == 0
+            && ownSubmissions.isEmpty
     }
 
     func announce() {

@@ -292,7 +292,8 @@ extension Proactor {
         try #require(engine.accounts.connectionDialled())
         let core = ConnectionCore(
             dialling: engine.accounts.makeID(), worker: engine.workers[0],
-            sink: ConnectionSink(events: events.source.queue, limits: .testing(change)), target: .host("several.invalid", port: 80))
+            sink: ConnectionSink(events: events.source.queue, limits: .testing(change)),
+            target: .host("several.invalid", port: 80))
         core.request(.adopt)
         core.resolved(.success(addresses))
         return Connection(core)

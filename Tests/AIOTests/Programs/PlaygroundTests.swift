@@ -34,7 +34,9 @@ extension Loopback {
             }
         }
 
-        @Test func `chat tells every member what the others say, and nobody what they said themselves`() async throws {
+        @Test func `chat tells every member what the others say, and nobody what they said themselves`()
+            async throws
+        {
             try await run("chat", ["--port", "0", "--workers", "2"]) { endpoint, aio in
                 try await aio.connect(to: endpoint) { first in
                     #expect(try await first.read() == "welcome, there are 1 of you\r\n")
@@ -56,7 +58,9 @@ extension Loopback {
                     let request = try await connection.readAll(atMost: 1 << 20)
                     try await connection.write(["you said ", request])
                 }
-                try await run("proxy", ["--listen", "127.0.0.1:0", "--to", "\(upstream.endpoint)", "--workers", "1"]) {
+                try await run(
+                    "proxy", ["--listen", "127.0.0.1:0", "--to", "\(upstream.endpoint)", "--workers", "1"]
+                ) {
                     endpoint, aio in
                     try await aio.connect(to: endpoint) { connection in
                         try await connection.write("something")

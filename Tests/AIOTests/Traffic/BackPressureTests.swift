@@ -34,7 +34,9 @@ extension Loopback {
             }
         }
 
-        @Test func `an echo server never fills its queue for a peer that sends and does not read, and loses nothing`()
+        @Test
+        func
+            `an echo server never fills its queue for a peer that sends and does not read, and loses nothing`()
             async throws
         {
             let configuration = Proactor.Configuration.testing { $0.workerCount = 1 }

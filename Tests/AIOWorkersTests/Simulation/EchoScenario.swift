@@ -90,7 +90,8 @@ extension EchoScenario {
         _ = try world.host.startThread(named: "consumer", consumer)
         let listener = try engine.listen(
             on: usesUnixSockets ? .abstract("echo") : .ip(.loopbackV4, port: 0),
-            backlog: 2, isShared: false, sink: ConnectionSink(events: queue, limits: configuration.connection))
+            backlog: 2, isShared: false, sink: ConnectionSink(events: queue, limits: configuration.connection)
+        )
         let clients = makeClients(in: world, target: listener.endpoint)
         for client in clients { _ = try world.host.startThread(named: "client \(client.index)", client) }
         try planEnd(of: engine, consumer: consumer, clients: clients, in: world)
