@@ -144,6 +144,49 @@ import Testing
         #expect(error?.detail == "readinessBatchMax is 600, but must be in 1...512")
     }
 
+    // MARK: Times
+
+    @Test func `a deadline of a connection that is over before it begins is refused`() throws {
+        for (name, setting) in [
+            ("idleTimeout", \.idleTimeout), ("writeProgressTimeout", \.writeProgressTimeout),
+            ("connectTimeout", \.connectTimeout), ("lingerTimeout", \.lingerTimeout),
+        ] as [(String, WritableKeyPath<ConnectionLimits, Duration>)] {
+            for value in [Duration.zero, .nanoseconds(-1), .seconds(-1)] {
+                var limits = ConnectionLimits()
+                limits[keyPath: setting] = value
+                expectRefusal([name], "\(name): \(value)") { () throws(AIOError) in try limits.validate() }
+                var configuration = EngineConfiguration()
+                configuration.connection = limits
+                expectRefusal([name]) { () throws(AIOError) in try configuration.validate() }
+            }
+            var limits = ConnectionLimits()
+            limits[keyPath: setting] = .nanoseconds(1)
+            try limits.validate()
+        }
+    }
+
+    @Test func `the watchdog's threshold is more than nothing, or is left out`() throws {
+        var configuration = EngineConfiguration()
+        for threshold in [nil, .nanoseconds(1), .seconds(1 << 40)] as [Duration?] {
+            configuration.watchdogThreshold = threshold
+            try configuration.validate()
+        }
+        for threshold in [Duration.zero, .nanoseconds(-1), .seconds(-5)] {
+            configuration.watchdogThreshold = threshold
+            expectRefusal(["watchdogThreshold"], "\(threshold)") { () throws(AIOError) in
+                try configuration.validate()
+            }
+        }
+    }
+
+    @Test func `a shutdown may have no time at all, but not less`() throws {
+        var configuration = EngineConfiguration()
+        configuration.shutdownTimeout = .zero
+        try configuration.validate()
+        configuration.shutdownTimeout = .nanoseconds(-1)
+        expectRefusal(["shutdownTimeout"]) { () throws(AIOError) in try configuration.validate() }
+    }
+
     // MARK: Refusals
 
     private func outside(_ range: ClosedRange<Int>) -> [Int] {

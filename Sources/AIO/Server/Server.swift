@@ -54,8 +54,7 @@ public final class Server: Sendable {
         let workers = engine.workers
         for worker in workers { worker.handlerBegan() }
         servers.began(core)
-        // A task of its own, so that the cut comes before its handlers are cancelled: what they close then counts as
-        // cut.
+        // A task of its own, so that a server can cancel its handlers by itself, and knows of each cut before they do.
         let accepting = Task {
             await withDiscardingTaskGroup { group in
                 for worker in workers {
@@ -64,11 +63,11 @@ public final class Server: Sendable {
                 }
             }
         }
+        core.run(by: accepting)
         await withTaskCancellationHandler {
             await accepting.value
         } onCancel: {
             core.cut()
-            accepting.cancel()
         }
         servers.ended(core)
         for worker in workers { worker.handlerEnded() }
@@ -111,7 +110,7 @@ extension ServerCore {
         await withDiscardingTaskGroup { group in
             while true {
                 switch await queue.next() {
-                case .connection(let connection):
+                case let connection?:
                     worker.accounts.acceptedWasSeen()
                     // The task's closure holds the connection alone, which knows its server: the less it holds, the
                     // smaller an idle handler is.
@@ -119,8 +118,7 @@ extension ServerCore {
                     case .closure: group.addTask { await Self.runClosure(for: connection) }
                     case .actor: group.addTask { await Self.runActor(for: connection) }
                     }
-                case .cancelAll: group.cancelAll()
-                case .end: return
+                case nil: return
                 }
             }
         }

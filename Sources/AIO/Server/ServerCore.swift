@@ -51,6 +51,8 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
     private var listeners: [ListenerCore] = []
     private var openAtDrain = 0
     private var onEnded: [@Sendable () -> Void] = []
+    /// Of which all handlers are descendants.
+    private var accepting: Task<Void, Never>?
     private var failure: AIOError?
 
     private enum Phase: UInt8 { case running, closing, draining, drainingAll, cut, ended }
@@ -132,7 +134,9 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
 
     func handlerFailed(_ error: any Error, of connection: ConnectionCore) {
         failed.wrappingAdd(1, ordering: .relaxed)
-        failures.report(error, of: connection)
+        // That a handler was cancelled by the cut is no news.
+        let isCut = stage.load(ordering: .relaxed) == Phase.cut.rawValue
+        if !(isCut && error is CancellationError) { failures.report(error, of: connection) }
         oneEnded()
     }
 
@@ -193,23 +197,37 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         if isDraining { visitConnections { $0.endReads(.all) } }
     }
 
+    /// `task` is what all handlers descend from.
+    func run(by task: Task<Void, Never>) {
+        let isCut = lock.withLock { () -> Bool in
+            accepting = task
+            return phase == .cut
+        }
+        if isCut { task.cancel() }
+    }
+
     /// Cuts what is left, connections and handlers: the deadline, or the cancellation of `serve`.
     func cut() {
-        let (isCut, listeners) = lock.withLock { () -> (Bool, [ListenerCore]) in
-            guard phase.rawValue < Phase.cut.rawValue else { return (false, []) }
-            if phase == .running { openAtDrain = openConnections.load(ordering: .relaxed) }
-            let before = phase
-            enter(.cut)
-            return (true, before == .running ? self.listeners : [])
-        }
-        guard isCut else { return }
+        guard let (listeners, accepting) = enterCut() else { return }
+        // The tasks first: a handler that learns of the cut from its connection finds that it is cancelled.
+        accepting?.cancel()
         close(listeners) { [self] in endIfDone() }
         visitConnections { Self.cut($0) }
-        for queue in queues { queue.cancelAll() }
         endIfDone()
     }
 
-    /// Its handler's task is cancelled by its group: what it waits for on the connection ends here.
+    /// nil if it is cut already, or has ended; else the listeners that are still to be closed.
+    private func enterCut() -> (listeners: [ListenerCore], accepting: Task<Void, Never>?)? {
+        lock.withLock {
+            guard phase.rawValue < Phase.cut.rawValue else { return nil }
+            let before = phase
+            if before == .running { openAtDrain = openConnections.load(ordering: .relaxed) }
+            enter(.cut)
+            return (before == .running ? listeners : [], accepting)
+        }
+    }
+
+    /// Its handler's task has been cancelled: what it waits for on the connection ends here.
     private static func cut(_ connection: ConnectionCore) {
         connection.ownerWasCancelled()
         connection.abort()
@@ -233,6 +251,7 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
             enter(.ended)
             defer {
                 onEnded = []
+                accepting = nil
                 listeners = []
             }
             return onEnded

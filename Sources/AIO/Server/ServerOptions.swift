@@ -32,7 +32,7 @@ public struct ServerOptions: Sendable {
 
     /// What a refused peer sees.
     public enum Refusal: Sendable, Hashable {
-        /// The end of the stream, at once.
+        /// The end of the stream, at once; a reset instead if it has sent something by then.
         case close
         /// A reset.
         case reset
@@ -46,7 +46,7 @@ public struct DrainReport: Sendable, Hashable {
     /// Connections accepted since the beginning, and refused for a limit.
     public var accepted = 0
     public var refused = 0
-    /// Handlers that returned and that threw, since the beginning.
+    /// Handlers that returned and that threw, since the beginning; those that the cut cancelled are among the latter.
     public var completed = 0
     public var failed = 0
     /// Connections open when the drain began, or `serve` was cancelled.

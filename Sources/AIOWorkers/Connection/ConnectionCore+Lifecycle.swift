@@ -42,7 +42,8 @@ extension ConnectionCore {
     private func queue(_ staged: consuming ByteQueue, on worker: Worker) {
         guard !staged.isEmpty else { return }
         guard io.machine.takesOutput else {
-            _ = unsent.wrappingSubtract(staged.byteCount, ordering: .relaxed)
+            // A connection that has closed counts nothing any more.
+            if !io.machine.isClosed { _ = unsent.wrappingSubtract(staged.byteCount, ordering: .relaxed) }
             return
         }
         io.outbound.append(contentsOf: staged)

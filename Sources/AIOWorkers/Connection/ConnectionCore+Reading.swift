@@ -97,12 +97,15 @@ extension ConnectionCore {
     package func read(exactly count: Int, memoryMax: Int) async throws -> Bytes? {
         if count == 0 { return Bytes() }
         try checkGoal(count, memoryMax: memoryMax)
+        // Counted when it is decided that this is the end: a server that drains has ended reads, not the stream, and
+        // bytes may come the moment after.
+        var left = 0
         var parts = try await input(atLeast: count) { inbox, _ -> Parts? in
-            inbox.byteCount >= count ? Parts(taking: count, from: &inbox) : nil
+            left = inbox.byteCount
+            return left >= count ? Parts(taking: count, from: &inbox) : nil
         }
         if let joined = parts?.join() { return joined }
         // The end came first. What is there stays there.
-        let left = lock.withLock { shared.inbox.byteCount }
         if left == 0 { return nil }
         throw AIOError(
             .connectionClosedEarly, call: "read(exactly:)", detail: "\(left) of \(count) bytes before the end"

@@ -184,7 +184,7 @@ extension ConnectionCore {
                 hasStaged = true
                 mark = limits.highWaterMark
             case .flushed(let goal):
-                let unsent = UInt64(unsent.load(ordering: .sequentiallyConsistent))
+                let unsent = UInt64(max(0, unsent.load(ordering: .sequentiallyConsistent)))
                 guard shared.acceptedByteCount - unsent >= goal else { return false }
             case .made:
                 guard shared.isMade else { return false }

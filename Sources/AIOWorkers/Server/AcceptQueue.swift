@@ -4,15 +4,6 @@
 import AIOKernel
 import DequeModule
 
-/// What a server's accepting task takes next.
-package enum AcceptedNext: Sendable {
-    case connection(ConnectionCore)
-    /// Patience is over: cancel what still runs.
-    case cancelAll
-    /// Nothing more will come.
-    case end
-}
-
 /// Bounded by `EngineConfiguration.unseenConnectionsMax`: listeners stop accepting when so many wait here.
 ///
 /// Sendable, unchecked: what changes is under `lock`.
@@ -20,7 +11,6 @@ package enum AcceptedNext: Sendable {
     private let lock = FutexLock()
     private var waiting = Deque<ConnectionCore>()
     private var taker: UnsafeContinuation<Void, Never>?
-    private var cancelsAll = false
     private var isEnded = false
     private var isSignalled = false
 
@@ -39,12 +29,6 @@ package enum AcceptedNext: Sendable {
         } else {
             resumeTakerAndUnlock()
         }
-    }
-
-    package func cancelAll() {
-        lock.lock()
-        cancelsAll = true
-        resumeTakerAndUnlock()
     }
 
     package func end() {
@@ -66,10 +50,14 @@ package enum AcceptedNext: Sendable {
         unsafe taker?.resume()
     }
 
-    /// One task at a time. Not cancellable: the end comes when the server has ended.
-    package func next() async -> AcceptedNext {
+    /// nil at the end. One task at a time. Not cancellable: the end comes when the server has ended.
+    package func next() async -> ConnectionCore? {
         while true {
-            if let next = takeNext() { return next }
+            switch takeNext() {
+            case .connection(let connection): return connection
+            case .end: return nil
+            case .nothing: break
+            }
             unsafe await withUnsafeContinuation { continuation in
                 lock.lock()
                 if hasNews {
@@ -83,16 +71,14 @@ package enum AcceptedNext: Sendable {
         }
     }
 
-    private var hasNews: Bool { !waiting.isEmpty || cancelsAll || isEnded }
+    private var hasNews: Bool { !waiting.isEmpty || isEnded }
 
-    private func takeNext() -> AcceptedNext? {
+    private enum Next { case connection(ConnectionCore), end, nothing }
+
+    private func takeNext() -> Next {
         lock.lock()
         defer { lock.unlock() }
         if let connection = waiting.popFirst() { return .connection(connection) }
-        if cancelsAll {
-            cancelsAll = false
-            return .cancelAll
-        }
-        return isEnded ? .end : nil
+        return isEnded ? .end : .nothing
     }
 }

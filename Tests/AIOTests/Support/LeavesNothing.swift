@@ -1,7 +1,7 @@
 // Checks, around every test, that it leaves nothing in the process: no socket, epoll descriptor, event
 // counter or pipe, and no thread of the engine's.
 
-import Glibc
+import Foundation
 import Testing
 
 extension Trait where Self == LeavesNothing {
@@ -11,9 +11,20 @@ extension Trait where Self == LeavesNothing {
 struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
     var isRecursive: Bool { true }
 
+    /// Foundation and libdispatch make descriptors for their own use when a process is first started, and keep them.
+    private static let foundationIsWarm: Void = {
+        let process = Process()
+        process.executableURL = URL(filePath: "/bin/true")
+        let hasEnded = DispatchSemaphore(value: 0)
+        process.terminationHandler = { _ in hasEnded.signal() }
+        try? process.run()
+        hasEnded.wait()
+    }()
+
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
     ) async throws {
+        _ = Self.foundationIsWarm
         let before = ProcessHoldings.now()
         try await function()
         // Threads that nobody joins (a name that is still being looked up) end a moment later.

@@ -170,7 +170,7 @@ extension SplitMix64 {
     fileprivate mutating func stimulus() -> Stimulus {
         let abrupt: Set<Stimulus> = [
             .connectFails, .tooManyBytesArrive, .resets, .breaks, .abort, .connectDeadline, .idleDeadline,
-            .lingerDeadline,
+            .writeDeadline, .lingerDeadline,
         ]
         while true {
             let stimulus = Stimulus.allCases.randomElement(using: &self)!
@@ -335,7 +335,9 @@ private struct Story {
 
     /// A reset is for those who were asked to end and did not, and for those who are cut.
     private mutating func checkReset(_ reset: Bool, _ stimulus: Stimulus) {
-        let mayReset: Set<Stimulus> = [.abort, .lingerDeadline, .bytesArrive, .tooManyBytesArrive]
+        let mayReset: Set<Stimulus> = [
+            .abort, .writeDeadline, .lingerDeadline, .bytesArrive, .tooManyBytesArrive,
+        ]
         demand(reset == (mayReset.contains(stimulus) && wasOpened), "reset: \(reset) by \(stimulus)")
     }
 
@@ -362,6 +364,8 @@ private struct Story {
             demand((stimulus == .breaks || isUnsent) && wasOpened, "nothing broke")
         case .idle:
             demand(stimulus == .idleDeadline && wasOpened && !before.contains(.isEnding), "it was not idle")
+        case .stalled:
+            demand(stimulus == .writeDeadline && before.contains(.isOpen), "nothing was stalled")
         case .connectFailed:
             demand(!isAccepted && !wasOpened && before.contains(.isConnecting), "it was connected")
         case .slowConsumer:

@@ -34,7 +34,7 @@ enum Stimulus: Hashable, CaseIterable {
     case close, closeBehindQueue
     case shutDown, shutDownBehindQueue
     case abort
-    case connectDeadline, idleDeadline, lingerDeadline
+    case connectDeadline, idleDeadline, writeDeadline, lingerDeadline
 
     static let refused = AIOError(.connectionRefused, call: "connect")
     static let wasReset = AIOError(.connectionReset, call: "recv")
@@ -63,6 +63,7 @@ extension ConnectionMachine {
         case .abort: abortRequested(.aborted)
         case .connectDeadline: connectDeadlinePassed()
         case .idleDeadline: idleDeadlinePassed()
+        case .writeDeadline: writeDeadlinePassed()
         case .lingerDeadline: lingerDeadlinePassed()
         }
     }
@@ -170,7 +171,7 @@ extension Phase {
             .abort: Cell(.close(.aborted), .closed),
             .connectDeadline: Cell(.close(.connectFailed(Stimulus.late)), .closed),
         ],
-        ignored: [.peerEnds, .flushed, .idleDeadline, .lingerDeadline])
+        ignored: [.peerEnds, .flushed, .idleDeadline, .writeDeadline, .lingerDeadline])
 
     private static let connectingToFinishRow = Row(
         [.isConnecting],
@@ -188,7 +189,9 @@ extension Phase {
             .abort: Cell(.close(.aborted), .closed),
             .connectDeadline: Cell(.close(.connectFailed(Stimulus.late)), .closed),
         ],
-        ignored: [.peerEnds, .flushed, .finish, .finishBehindQueue, .idleDeadline, .lingerDeadline])
+        ignored: [
+            .peerEnds, .flushed, .finish, .finishBehindQueue, .idleDeadline, .writeDeadline, .lingerDeadline,
+        ])
 
     // The discard allowance is for what comes after a close: an open connection takes any number of bytes.
     private static let openRow = Row(
@@ -207,6 +210,7 @@ extension Phase {
             .shutDownBehindQueue: Cell(.flush(.shutDown), .flushing),
             .abort: Cell(.cut(.aborted), .closed),
             .idleDeadline: Cell(.close(.idle), .closed),
+            .writeDeadline: Cell(.cut(.stalled), .closed),
         ],
         ignored: [.connected, .connectFails, .flushed, .connectDeadline, .lingerDeadline])
 
@@ -225,6 +229,7 @@ extension Phase {
             .shutDownBehindQueue: Cell(.flush(.shutDown), .flushing),
             .abort: Cell(.cut(.aborted), .closed),
             .idleDeadline: Cell(.close(.idle), .closed),
+            .writeDeadline: Cell(.cut(.stalled), .closed),
         ],
         ignored: [.connected, .connectFails, .finish, .finishBehindQueue, .connectDeadline, .lingerDeadline])
 
@@ -244,6 +249,7 @@ extension Phase {
             .shutDownBehindQueue: Cell(.flush(.shutDown), .flushing),
             .abort: Cell(.cut(.aborted), .closed),
             .idleDeadline: Cell(.close(.idle), .closed),
+            .writeDeadline: Cell(.cut(.stalled), .closed),
         ],
         ignored: [
             .connected, .connectFails, .flushed, .finish, .finishBehindQueue, .connectDeadline,
@@ -266,6 +272,7 @@ extension Phase {
             .shutDownBehindQueue: Cell(.flush(.shutDown), .flushingAfterPeersEnd),
             .abort: Cell(.cut(.aborted), .closed),
             .idleDeadline: Cell(.close(.idle), .closed),
+            .writeDeadline: Cell(.cut(.stalled), .closed),
         ],
         ignored: [.connected, .connectFails, .peerEnds, .flushed, .connectDeadline, .lingerDeadline])
 
@@ -283,6 +290,7 @@ extension Phase {
             .shutDownBehindQueue: Cell(.flush(.shutDown), .flushingAfterPeersEnd),
             .abort: Cell(.cut(.aborted), .closed),
             .idleDeadline: Cell(.close(.idle), .closed),
+            .writeDeadline: Cell(.cut(.stalled), .closed),
         ],
         ignored: [
             .connected, .connectFails, .peerEnds, .finish, .finishBehindQueue, .connectDeadline,
@@ -303,7 +311,7 @@ extension Phase {
         ],
         ignored: [
             .connected, .connectFails, .finish, .finishBehindQueue, .close, .closeBehindQueue, .shutDown,
-            .shutDownBehindQueue, .connectDeadline, .idleDeadline,
+            .shutDownBehindQueue, .connectDeadline, .idleDeadline, .writeDeadline,
         ])
 
     private static let flushingAfterPeersEndRow = Row(
@@ -319,7 +327,7 @@ extension Phase {
         ],
         ignored: [
             .connected, .connectFails, .peerEnds, .finish, .finishBehindQueue, .close, .closeBehindQueue,
-            .shutDown, .shutDownBehindQueue, .connectDeadline, .idleDeadline,
+            .shutDown, .shutDownBehindQueue, .connectDeadline, .idleDeadline, .writeDeadline,
         ])
 
     // Everything is in the kernel: whatever ends it now, the close that was asked for is what happened.
@@ -336,7 +344,7 @@ extension Phase {
         ],
         ignored: [
             .connected, .connectFails, .flushed, .finish, .finishBehindQueue, .close, .closeBehindQueue,
-            .shutDown, .shutDownBehindQueue, .connectDeadline, .idleDeadline,
+            .shutDown, .shutDownBehindQueue, .connectDeadline, .idleDeadline, .writeDeadline,
         ])
 
     private static let closedRow = Row(
@@ -348,7 +356,7 @@ extension Phase {
         ignored: [
             .connected, .connectFails, .peerEnds, .resets, .breaks, .flushed, .finish, .finishBehindQueue,
             .close, .closeBehindQueue, .shutDown, .shutDownBehindQueue, .abort, .connectDeadline,
-            .idleDeadline, .lingerDeadline,
+            .idleDeadline, .writeDeadline, .lingerDeadline,
         ])
 }
 
