@@ -76,5 +76,28 @@ extension Loopback {
                 #expect(await eventually { aio.statistics.total.slabsInUse <= 1 })
             }
         }
+
+        @Test func `a connection counts its own bytes, read and unread`() async throws {
+            try await withProactor(.testing()) { aio in
+                let server = try await aio.listen(on: "127.0.0.1:0")
+                async let served = server.serve { connection in
+                    #expect(try await connection.peek(atLeast: 10) == "0123456789")
+                    #expect(connection.statistics.bytesReceived == 10)
+                    #expect(connection.statistics.unreadByteCount == 10)
+                    #expect(try await connection.read(exactly: 4) == "0123")
+                    #expect(connection.statistics.unreadByteCount == 6)
+                    try await connection.write("12345")
+                    try await connection.flush()
+                    #expect(connection.statistics.bytesSent == 5)
+                    #expect(connection.statistics.pendingByteCount == 0)
+                }
+                try await aio.connect(to: server.endpoint) { connection in
+                    try await connection.write("0123456789")
+                    #expect(try await connection.read(exactly: 5) == "12345")
+                }
+                server.drain(within: .seconds(5))
+                #expect(try await served.failed == 0)
+            }
+        }
     }
 }

@@ -333,6 +333,9 @@ extension ConnectionCore {
     /// nil until the connection is made.
     package var local: Endpoint? { lock.withLock { shared.localEndpoint } }
 
+    /// Received, and not yet taken by the program.
+    package var unreadByteCount: Int { held.load(ordering: .relaxed) }
+
     package var pendingByteCount: Int { unsent.load(ordering: .relaxed) }
 
     package var userValue: (any Sendable)? {
