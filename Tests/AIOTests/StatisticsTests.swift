@@ -23,6 +23,8 @@ extension Loopback {
                     }
                     return begun == 20 && received == 20 * 12_345
                 }
+                // Sent bytes are counted after the call that sends them, by when the other worker may have them.
+                #expect(await eventually { aio.statistics.total.bytesSent == UInt64(received) })
                 let middle = aio.statistics
                 #expect(middle.connections == 20)
                 #expect(middle.total.accepted == 10)

@@ -32,7 +32,7 @@ final class Program: Sendable {
             try? pipe.fileHandleForReading.close()
             more.finish()
         }
-        try process.run()
+        try Self.onThreadOfItsOwn { try process.run() }
         // The child has its own end of the pipe; with ours open there would be no end of file.
         try pipe.fileHandleForWriting.close()
         reader.start()
@@ -40,6 +40,22 @@ final class Program: Sendable {
         self.lines = lines
         self.exit = exit
     }
+
+    /// Foundation makes a run loop, with descriptors, for each thread that starts a process, and keeps it for as long as
+    /// that thread: so the thread must not be one that goes on.
+    static func onThreadOfItsOwn(_ body: @escaping @Sendable () throws -> Void) throws {
+        nonisolated(unsafe) var failure: (any Error)?
+        let isDone = DispatchSemaphore(value: 0)
+        let thread = Thread {
+            do { try body() } catch { unsafe failure = error }
+            isDone.signal()
+        }
+        thread.start()
+        isDone.wait()
+        if let failure = unsafe failure { throw failure }
+    }
+
+    var identifier: Int32 { process.processIdentifier }
 
     /// What it says that it listens on.
     func listeningEndpoint() async -> Endpoint? {

@@ -17,7 +17,7 @@ struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
         process.executableURL = URL(filePath: "/bin/true")
         let hasEnded = DispatchSemaphore(value: 0)
         process.terminationHandler = { _ in hasEnded.signal() }
-        try? process.run()
+        try? Program.onThreadOfItsOwn { try process.run() }
         hasEnded.wait()
     }()
 

@@ -4,39 +4,37 @@
 import AIO
 import AIOKernel
 import Glibc
-import Synchronization
 import Testing
 
 @testable import AIOWorkers
 
 /// A value that one task leaves for another. Waiting for it ignores cancellation: it is how tests hold a task
 /// that they have cancelled.
-final class Promise<Value: Sendable>: Sendable {
-    private struct State {
-        var value: Value?
-        var waiting: [CheckedContinuation<Value, Never>] = []
-    }
-
-    private let state = Mutex(State())
+///
+/// Sendable, unchecked: what changes is under `lock`. Not a `Mutex`, in which the thread sanitizer sees races.
+final class Promise<Value: Sendable>: @unchecked Sendable {
+    private let lock = PosixLock()
+    private var kept: Value?
+    private var waiting: [CheckedContinuation<Value, Never>] = []
 
     /// Once: a second value is a second outcome, which is what some tests look for.
     func put(_ value: Value) {
-        let waiting = state.withLock { state in
-            precondition(state.value == nil, "a second outcome")
-            state.value = value
-            defer { state.waiting = [] }
-            return state.waiting
+        let waiting = lock.withLock {
+            precondition(kept == nil, "a second outcome")
+            kept = value
+            defer { self.waiting = [] }
+            return self.waiting
         }
         for continuation in waiting { continuation.resume(returning: value) }
     }
 
-    var isKept: Bool { state.withLock { $0.value != nil } }
+    var isKept: Bool { lock.withLock { kept != nil } }
 
     func value() async -> Value {
         await withCheckedContinuation { continuation in
-            let value = state.withLock { state in
-                if state.value == nil { state.waiting.append(continuation) }
-                return state.value
+            let value = lock.withLock {
+                if kept == nil { waiting.append(continuation) }
+                return kept
             }
             if let value { continuation.resume(returning: value) }
         }

@@ -1,7 +1,6 @@
 // The jobs of one thread: their order, who wakes the thread, and how the queue ends.
 
 import AIOKernel
-import Synchronization
 import Testing
 
 @testable import AIOWorkers
@@ -97,10 +96,11 @@ import Testing
         let body = Bystander()
         queue.begin(on: body)
         #expect(!queue.isCurrent, "this is not the thread")
-        let job = Mutex<UnownedJob?>(nil)
-        let catching = Catcher { caught in job.withLock { $0 = caught } }
+        // A task hands its first job over before its initialiser returns: on this thread.
+        nonisolated(unsafe) var job: UnownedJob?
+        let catching = Catcher { caught in unsafe job = caught }
         let task = Task(executorPreference: catching) { 5 }
-        let caught = try #require(job.withLock { $0 })
+        let caught = try #require(unsafe job)
         #expect(queue.enqueue(QueuedJob(job: caught, isOfActor: false)))
         #expect(body.wakeCount == 1)
         #expect(!queue.end(), "there is a job")
