@@ -23,6 +23,7 @@ let package = Package(
         .library(name: "AIOLogging", targets: ["AIOLogging"]),
         .library(name: "AIOService", targets: ["AIOService"]),
         .executable(name: "event-echo", targets: ["event-echo"]),
+        .executable(name: "chat", targets: ["chat"]),
         .executable(name: "echo", targets: ["echo"]),
         .executable(name: "proxy", targets: ["proxy"]),
     ],

@@ -19,6 +19,7 @@ import idle
 import latency
 import machine
 import proxy
+import room
 import scaling
 import soak
 import syscalls
@@ -30,6 +31,7 @@ COMMANDS = {
     "latency": (latency, "one message at a time: the time there and back"),
     "scaling": (scaling, "echo with one worker and with two, the load sharing the machine"),
     "proxy": (proxy, "bytes a second through a TCP proxy, CPU time a GB"),
+    "room": (room, "chat: deliveries a second, CPU time a delivery, one worker and two"),
     "idle": (idle, "memory of the server for each idle connection"),
     "hold": (idle.hold, "15,000 connections held and echoed on: passes or fails"),
     "soak": (soak, "two million short connections, memory and descriptors watched: passes or fails"),

@@ -83,6 +83,11 @@ PROXIES = [
               Program("debian", "haproxy"), announces=False, end_statuses=BY_SIGNAL),
 ]
 
+ROOMS = [
+    Contender("chat", "swift-aio, chat", "{root}/chat --port {port} --workers {workers}",
+              Program("root", "chat")),
+]
+
 
 def chooser(known: list[Contender]) -> Callable[[str], list[Contender]]:
     """What reads --contenders, for argparse."""
