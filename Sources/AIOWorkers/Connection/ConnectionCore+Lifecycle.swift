@@ -71,6 +71,8 @@ extension ConnectionCore {
             guard !io.machine.isEnding else { return }
             worker.setTimer(of: self, at: worker.now.advanced(by: limits.idleTimeout))
         } else {
+            // From now, and not from when the pass began: a deadline never comes early.
+            worker.lookAtTheClock()
             let deadline = worker.now.advanced(by: limits.connectTimeout)
             io.dial = Dial(deadline: deadline)
             worker.setTimer(of: self, at: deadline)

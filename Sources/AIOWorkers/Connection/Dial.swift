@@ -80,6 +80,8 @@ extension ConnectionCore {
 
     private func carryOut(_ action: DialRace.Action, of dial: Dial, on worker: Worker) {
         var action = action
+        // Delays are counted from here, and not from when the pass began: none is shorter than asked for.
+        worker.lookAtTheClock()
         // Addresses that fail at once follow each other in this loop: as many as the host has.
         while case .start(let attempt, let address) = action {
             action = start(attempt, at: address, of: dial, on: worker)
