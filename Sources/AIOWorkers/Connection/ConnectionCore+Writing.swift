@@ -138,7 +138,7 @@ extension ConnectionCore {
         } onCancel: {
             cancel(waiter)
         }
-        switch waiter.outcome {
+        switch lock.withLock({ waiter.outcome }) {
         case .done, nil: return
         case .cancelled: throw CancellationError()
         case .ended(let reason): throw reason.error(call: call)

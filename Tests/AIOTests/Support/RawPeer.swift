@@ -181,13 +181,11 @@ final class RawListener: @unchecked Sendable {
 
 /// Runs blocking code on a thread of its own.
 func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
-    try await withCheckedThrowingContinuation { continuation in
-        do {
-            _ = try PthreadThread(named: "peer") { continuation.resume(with: Result { try body() }) }
-        } catch {
-            continuation.resume(throwing: error)
-        }
-    }
+    // Through a lock, and not through the continuation alone: when that is resumed before its task has suspended, the
+    // thread sanitizer does not see what orders the two.
+    let result = Promise<Result<Value, any Error>>()
+    _ = try PthreadThread(named: "peer") { result.put(Result { try body() }) }
+    return try await result.value().get()
 }
 
 /// A directory that goes with everything in it.

@@ -15,7 +15,7 @@ import Testing
 final class Promise<Value: Sendable>: @unchecked Sendable {
     private let lock = PosixLock()
     private var kept: Value?
-    private var waiting: [CheckedContinuation<Value, Never>] = []
+    private var waiting: [CheckedContinuation<Void, Never>] = []
 
     /// Once: a second value is a second outcome, which is what some tests look for.
     func put(_ value: Value) {
@@ -25,19 +25,21 @@ final class Promise<Value: Sendable>: @unchecked Sendable {
             defer { self.waiting = [] }
             return self.waiting
         }
-        for continuation in waiting { continuation.resume(returning: value) }
+        for continuation in waiting { continuation.resume() }
     }
 
     var isKept: Bool { lock.withLock { kept != nil } }
 
     func value() async -> Value {
         await withCheckedContinuation { continuation in
-            let value = lock.withLock {
+            let mustWait = lock.withLock {
                 if kept == nil { waiting.append(continuation) }
-                return kept
+                return kept == nil
             }
-            if let value { continuation.resume(returning: value) }
+            if !mustWait { continuation.resume() }
         }
+        // Under the lock again, which is what orders this with `put` for the thread sanitizer.
+        return lock.withLock { kept! }
     }
 }
 
