@@ -12,17 +12,18 @@ extension ConnectionCore {
         lock.lock()
         let staged = shared.staged.take()
         let requests = shared.requests
+        // With its request: a close that comes a moment later has a reason of its own.
+        let reason = shared.requestedReason
         shared.requests = []
         shared.isSubmitted = false
         lock.unlock()
         if requests.contains(.adopt) { adopt(on: worker) }
         queue(staged, on: worker)
-        if !requests.isEmpty { carryOut(requests, on: worker) }
+        if !requests.isEmpty { carryOut(requests, reason: reason, on: worker) }
     }
 
-    private func carryOut(_ requests: ConnectionRequests, on worker: Worker) {
+    private func carryOut(_ requests: ConnectionRequests, reason: CloseReason, on worker: Worker) {
         lock.lock()
-        let reason = shared.requestedReason
         // Only with its request: an answer that has come since `requests` were taken belongs to the next
         // round.
         let dialResult = requests.contains(.dial) ? shared.dialResult.take() : nil
