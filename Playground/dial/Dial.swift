@@ -25,11 +25,7 @@ struct Dial: AsyncParsableCommand {
     func run() async throws {
         var configuration = Proactor.Configuration()
         configuration.workerCount = 1
-        do {
-            try await withProactor(configuration) { aio in try await converse(on: aio) }
-        } catch let error as AIOError {
-            throw ValidationError("\(endpoint): \(error)")
-        }
+        try await withProactor(configuration) { aio in try await converse(on: aio) }
     }
 
     private func converse(on aio: Proactor) async throws {

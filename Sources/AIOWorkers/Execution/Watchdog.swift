@@ -122,7 +122,9 @@ package final class Watchdog: ThreadBody, @unchecked Sendable {
 
     /// Calls `body` on the watchdog's thread once `delay` has passed, unless the watchdog ends before.
     func call(after delay: Duration, _ body: @escaping @Sendable () -> Void) {
-        lock.withLock { calls.append((kernel.now.advanced(by: delay), body)) }
+        lock.withLock {
+            if !mustEnd { calls.append((kernel.now.advanced(by: delay), body)) }
+        }
         alarm.ring()
     }
 
@@ -224,6 +226,12 @@ package final class Watchdog: ThreadBody, @unchecked Sendable {
     private func finish() -> ThreadStep {
         alarm.disconnect()
         epoll = nil
+        // What was still to be called holds its engine, which holds this.
+        let uncalled = lock.withLock {
+            defer { calls = [] }
+            return calls
+        }
+        _ = consume uncalled
         return .finished
     }
 }
