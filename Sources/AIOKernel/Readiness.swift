@@ -10,6 +10,19 @@ package struct Interest: OptionSet, Sendable {
     package static let writable = Interest(rawValue: 0x004)  // EPOLLOUT
     package static let peerHangUp = Interest(rawValue: 0x2000)  // EPOLLRDHUP
     package static let edgeTriggered = Interest(rawValue: 1 << 31)  // EPOLLET
+
+    // By their numbers: a literal of several members is a loop over an array each time that it is evaluated, and these
+    // are asked for with every connection or message. The same below.
+    /// A connection that has nothing to write.
+    package static let stream = Interest(rawValue: 0x001 | 0x2000 | 1 << 31)
+    /// The same, with something to write.
+    package static let streamForWriting = Interest(rawValue: 0x001 | 0x004 | 0x2000 | 1 << 31)
+    /// A datagram socket, listener or counter.
+    package static let input = Interest(rawValue: 0x001 | 1 << 31)
+    /// A datagram socket with something to write.
+    package static let inputAndOutput = Interest(rawValue: 0x001 | 0x004 | 1 << 31)
+    /// A socket that connects.
+    package static let output = Interest(rawValue: 0x004 | 1 << 31)
 }
 
 /// What became possible on a descriptor. A hint: the read or write that follows decides.
@@ -24,7 +37,11 @@ package struct Readiness: OptionSet, Sendable {
     package static let peerHangUp = Readiness(rawValue: 0x2000)  // EPOLLRDHUP
 
     /// The peer or the kernel ended something: read until the end, whatever a short read suggests.
-    package static let ending: Readiness = [.error, .hangUp, .peerHangUp]
+    package static let ending = Readiness(rawValue: 0x008 | 0x010 | 0x2000)
+    /// Reading will bring something, if only an error.
+    package static let input = Readiness(rawValue: 0x001 | 0x008 | 0x010)
+    /// Writing will go on, or say why not.
+    package static let output = Readiness(rawValue: 0x004 | 0x008 | 0x010)
 }
 
 /// Up to `capacity` pairs of token and readiness, filled by `Kernel.wait` and read by one worker.

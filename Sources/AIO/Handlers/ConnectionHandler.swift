@@ -49,36 +49,44 @@ extension ConnectionHandler {
     public func closed(_ reason: CloseReason) async {}
 
     /// Makes the calls, from the connection's beginning to its end. Throws what a call threw.
+    ///
+    /// All in one function, because every frame here is there for as long as the connection is, and the first slab of a
+    /// task, a kilobyte, is to hold those of the handler too.
     func handle() async throws {
-        let failure = await receiveAll()
+        let failure: (any Error)?
+        do {
+            try await connected()
+            while true {
+                var attempt = try orEnd { try connection.core.tryRead(atMost: .max) }
+                while case .wait(let number, let isOwner) = attempt {
+                    if isOwner {
+                        unsafe await withUnsafeContinuation { unsafe connection.core.suspendReader($0) }
+                    } else {
+                        await connection.core.waitForInput(number)
+                    }
+                    attempt = try orEnd { try connection.core.readAgain(atMost: .max) }
+                }
+                guard case .bytes(let bytes) = attempt else { break }
+                try await dataReceived(bytes)
+            }
+            if connection.core.peerHasFinished { try await peerFinished() }
+            failure = nil
+        } catch {
+            failure = error
+        }
         if failure is CancellationError { connection.abort() } else { connection.close() }
         await closed(connection.core.waitUntilClosedRegardless())
         if let failure { throw failure }
     }
 
-    /// Returns at the end, with what a call threw. That the connection broke is not an error of the handler's: it is
-    /// what `closed` is told.
-    private func receiveAll() async -> (any Error)? {
+    /// That the connection broke is not an error of the handler's: it is the end, and `closed` is told why.
+    private nonisolated func orEnd(
+        _ attempt: () throws -> ConnectionCore.ReadAttempt
+    ) throws -> ConnectionCore.ReadAttempt {
         do {
-            try await connected()
-            try await receive()
-            if connection.core.peerHasFinished { try await peerFinished() }
-            return nil
-        } catch {
-            return error
-        }
-    }
-
-    private func receive() async throws {
-        while true {
-            let bytes: Bytes?
-            do {
-                bytes = try await connection.read()
-            } catch let error as AIOError where error.code != .misuse {
-                return
-            }
-            guard let bytes else { return }
-            try await dataReceived(bytes)
+            return try attempt()
+        } catch let error as AIOError where error.code != .misuse {
+            return .end
         }
     }
 }

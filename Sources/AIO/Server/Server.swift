@@ -107,18 +107,16 @@ extension ServerCore {
     func accept(on worker: Worker) async {
         let queue = queues[worker.index]
         let handler = handler
-        await withDiscardingTaskGroup { group in
-            while true {
-                switch await queue.next() {
-                case let connection?:
-                    worker.accounts.acceptedWasSeen()
-                    // The task's closure holds the connection alone, which knows its server: the less it holds, the
-                    // smaller an idle handler is.
-                    switch handler {
-                    case .closure: group.addTask { await Self.runClosure(for: connection) }
-                    case .actor: group.addTask { await Self.runActor(for: connection) }
-                    }
-                case nil: return
+        // None of these tasks throws. But a group of tasks that cannot wraps each task's closure in another, with a
+        // frame of its own: memory and time that every connection would pay for.
+        try? await withThrowingDiscardingTaskGroup { group in
+            while let connection = await queue.next() {
+                worker.accounts.acceptedWasSeen()
+                // The task's closure holds the connection alone, which knows its server: the less it holds, the
+                // smaller an idle handler is.
+                switch handler {
+                case .closure: group.addTask { await Self.runClosure(for: connection) }
+                case .actor: group.addTask { await Self.runActor(for: connection) }
                 }
             }
         }

@@ -22,7 +22,7 @@ extension ConnectionCore {
             io.isReadable = true
         }
         if readiness.contains(.readable) { io.isReadable = true }
-        if io.isWriteBlocked, !readiness.isDisjoint(with: [.writable, .error, .hangUp]) {
+        if io.isWriteBlocked, !readiness.isDisjoint(with: .output) {
             io.isWriteBlocked = false
             worker.needsWriting(self)
         }
@@ -54,7 +54,7 @@ extension ConnectionCore {
     private func readOnce(atMost limit: Int, on worker: Worker) -> Int {
         var offered = 0
         let kernel = worker.kernel
-        let (filled, bytes) = worker.slabs.receive(atMost: limit, expecting: io.readHint) { span in
+        let (filled, bytes) = worker.slabs.receive(atMost: limit, expecting: Int(io.readHint)) { span in
             offered = span.freeCapacity
             guard io.hasDescriptor else { return 0 }
             return kernel.receive(from: io.descriptor!, into: &span).rawValue
@@ -87,7 +87,7 @@ extension ConnectionCore {
         worker.counters.bytesReceived.add(bytes.count)
         bytesReceived.add(bytes.count)
         io.lastActivity = worker.now
-        io.hold.bytesRead(bytes.count)
+        io.hold?.value.bytesRead(bytes.count)
         switch io.machine.bytesArrived(bytes.count) {
         case .deliver: deliver(bytes, on: worker)
         case .discard: bytes.delivered()
@@ -182,7 +182,9 @@ extension ConnectionCore {
         // A task that writes waits for room by itself: its reads obey the window alone.
         guard sink.events != nil else { return .max }
         let queued = unsent.load(ordering: .relaxed)
-        switch io.hold.look(queuedByteCount: queued, mark: limits.highWaterMark, now: worker.now) {
+        if queued > limits.highWaterMark, !io.hasHold { io.hold = OutputHold.Boxed() }
+        guard let hold = io.hold else { return .max }
+        switch hold.value.look(queuedByteCount: queued, mark: limits.highWaterMark, now: worker.now) {
         case .read(let limit): return limit
         case .leave: return 0
         case .leaveUntil(let time):
@@ -200,9 +202,9 @@ extension ConnectionCore {
     /// Expects as much of the next read as the last ones brought: within 512 bytes and 16 KiB, so that a
     /// slab's tail is given up only for something likely to fill a good part of a new one.
     private func adaptHint(filled: Int, offered: Int) {
-        if filled >= io.readHint {
+        if filled >= Int(io.readHint) {
             io.readHint = min(io.readHint * 2, 16_384)
-        } else if filled < io.readHint / 4 {
+        } else if filled < Int(io.readHint) / 4 {
             io.readHint = max(io.readHint / 2, 512)
         }
     }

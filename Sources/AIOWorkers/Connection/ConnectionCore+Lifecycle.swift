@@ -82,8 +82,7 @@ extension ConnectionCore {
 
     /// Into the epoll set, once.
     func register(on worker: Worker, endpoint: Endpoint) throws(AIOError) {
-        io.armsForWritingOnDemand = !endpoint.isIP
-        io.isArmedForWriting = endpoint.isIP
+        io.writeInterest = endpoint.isIP ? .always : .whenBlocked
         try worker.kernel.add(
             io.descriptor!, to: worker.epoll!, interest: interestWhenOpened, token: io.token)
     }
@@ -125,7 +124,7 @@ extension ConnectionCore {
 
     /// The window no longer applies (what comes is thrown away), the linger deadline does.
     private func beginEnding(on worker: Worker) {
-        io.endingSince = worker.now
+        io.waitsSince = worker.now
         worker.setTimer(of: self, at: worker.now.advanced(by: limits.lingerTimeout))
         resumeReading(on: worker)
     }
@@ -138,11 +137,12 @@ extension ConnectionCore {
             dialTimerFired(on: worker)
         } else {
             let free = limits.outboundByteCountMax - unsent.load(ordering: .relaxed)
-            if io.hold.relieve(now: worker.now, freeByteCount: free) { resumeReading(on: worker) }
+            let hold = io.hold
+            if let hold, hold.value.relieve(now: worker.now, freeByteCount: free) { resumeReading(on: worker) }
             let next = nextDeadline
             if worker.now < next.time {
                 // Lazily re-armed: activity only notes the time, and the timer finds out when it fires.
-                worker.setTimer(of: self, at: min(next.time, io.hold.nextRelief ?? next.time))
+                worker.setTimer(of: self, at: min(next.time, hold?.value.nextRelief ?? next.time))
             } else {
                 apply(deadlinePassed(next.kind), on: worker)
             }
@@ -152,10 +152,10 @@ extension ConnectionCore {
     private enum DeadlineKind { case linger, idle, writeProgress }
 
     private var nextDeadline: (time: MonotonicTime, kind: DeadlineKind) {
-        if io.machine.isEnding { return (io.endingSince.advanced(by: limits.lingerTimeout), .linger) }
+        if io.machine.isEnding { return (io.waitsSince.advanced(by: limits.lingerTimeout), .linger) }
         let idle = io.lastActivity.advanced(by: limits.idleTimeout)
         guard io.isWriteBlocked else { return (idle, .idle) }
-        let progress = io.blockedSince.advanced(by: limits.writeProgressTimeout)
+        let progress = io.waitsSince.advanced(by: limits.writeProgressTimeout)
         return progress < idle ? (progress, .writeProgress) : (idle, .idle)
     }
 
@@ -188,7 +188,7 @@ extension ConnectionCore {
         lock.lock()
         shared.staged.removeAll()
         shared.isWriteEnded = true
-        shared.closeReason = reason
+        shared.close(reason)
         shared.waitingSignals.insert(.closed)
         unsent.store(0, ordering: .sequentiallyConsistent)
         let waiters = shared.takeWaiters(ending: reason)

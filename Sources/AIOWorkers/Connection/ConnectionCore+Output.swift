@@ -58,8 +58,8 @@ extension ConnectionCore {
         worker.counters.bytesSent.add(byteCount)
         bytesSent.add(byteCount)
         io.lastActivity = worker.now
-        if io.hold.queueMoved(by: byteCount) { resumeReading(on: worker) }
-        if io.machine.isEnding { io.endingSince = worker.now }
+        if let hold = io.hold, hold.value.queueMoved(by: byteCount) { resumeReading(on: worker) }
+        if io.machine.isEnding { io.waitsSince = worker.now }
         let left = unsent.wrappingSubtract(byteCount, ordering: .sequentiallyConsistent).newValue
         if left <= limits.lowWaterMark { fellBelowLowMark(on: worker) }
         // The partner is `wait`: a task says so and then looks at `unsent` again.
@@ -67,7 +67,10 @@ extension ConnectionCore {
     }
 
     private func fellBelowLowMark(on worker: Worker) {
-        if io.hold.queueFell() { resumeReading(on: worker) }
+        if let hold = io.hold {
+            io.hold = nil
+            if hold.value.queueFell() { resumeReading(on: worker) }
+        }
         guard sink.events != nil, owesDrained.load(ordering: .relaxed) else { return }
         lock.lock()
         // Again under the lock: a send may have come in between, and its own bytes will bring us back here.
@@ -86,11 +89,13 @@ extension ConnectionCore {
     /// while they are blocked.
     private func waitUntilWritable(on worker: Worker) {
         io.isWriteBlocked = true
-        io.blockedSince = worker.now
-        if io.machine.isOpen { armWriteDeadline(on: worker) }
-        guard !io.isArmedForWriting else { return }
-        io.isArmedForWriting = true
-        worker.change(interest: Self.interest.union(.writable), of: self)
+        if io.machine.isOpen {
+            io.waitsSince = worker.now
+            armWriteDeadline(on: worker)
+        }
+        guard io.writeInterest == .whenBlocked else { return }
+        io.writeInterest = .whileBlocked
+        worker.change(interest: .streamForWriting, of: self)
     }
 
     /// The idle deadline's timer is as a rule set for later; it is lazily re-armed, so it may come early.
@@ -102,15 +107,10 @@ extension ConnectionCore {
     }
 
     private func disarmWritingIfOnDemand(on worker: Worker) {
-        guard io.armsForWritingOnDemand, io.isArmedForWriting else { return }
-        io.isArmedForWriting = false
-        worker.change(interest: Self.interest, of: self)
+        guard io.writeInterest == .whileBlocked else { return }
+        io.writeInterest = .whenBlocked
+        worker.change(interest: .stream, of: self)
     }
 
-    /// What every connection is registered for.
-    static var interest: Interest { [.readable, .peerHangUp, .edgeTriggered] }
-
-    var interestWhenOpened: Interest {
-        io.isArmedForWriting ? Self.interest.union(.writable) : Self.interest
-    }
+    var interestWhenOpened: Interest { io.writeInterest == .always ? .streamForWriting : .stream }
 }

@@ -23,9 +23,27 @@ extension ConnectionCore {
             lock.unlock()
             return false
         }
+        if !shared.isSubmitted, worker.isCurrent {
+            account(for: bytes)
+            lock.unlock()
+            queueDirectly(bytes)
+            return true
+        }
         stage(bytes)
         submitAndUnlock(true)
         return true
+    }
+
+    /// On the worker, with nothing staged that would have to go first: into its queue without the detour. The worker
+    /// runs jobs between stages, so nothing else is using its side now.
+    private func queueDirectly(_ bytes: Bytes) {
+        guard !bytes.isEmpty else { return }
+        guard io.machine.takesOutput else {
+            if !io.machine.isClosed { _ = unsent.wrappingSubtract(bytes.count, ordering: .relaxed) }
+            return
+        }
+        io.outbound.append(bytes)
+        worker.needsWriting(self)
     }
 
     /// Accepts `bytes` even if there is no room: for who must not wait and would have to throw them away.
@@ -98,6 +116,11 @@ extension ConnectionCore {
     private func stage(_ bytes: Bytes) {
         if bytes.isEmpty { return }
         shared.staged.append(bytes)
+        account(for: bytes)
+    }
+
+    /// The caller holds the lock.
+    private func account(for bytes: Bytes) {
         shared.acceptedByteCount += UInt64(bytes.count)
         unsent.wrappingAdd(bytes.count, ordering: .sequentiallyConsistent)
     }

@@ -22,83 +22,86 @@ import Synchronization
 ///
 /// Sendable, unchecked: each field says who touches it, and under what.
 package final class ConnectionCore: Registration, @unchecked Sendable {
+    // In the order in which they pack without gaps: ten thousand idle connections are ten thousand of these.
+
     // Fixed at creation.
     package let id: UInt64
     package let worker: Worker
-    package let isAccepted: Bool
     package let sink: ConnectionSink
     package var limits: ConnectionLimits { sink.limits }
 
     /// Bytes read and not yet taken. Worker adds, program subtracts; sequentially consistent, against
     /// `readPaused`.
     let held = Atomic<Int>(0)
-    /// The worker has stopped reading because the window is full. Set by the worker, cleared by whoever
-    /// resumes.
-    let readPaused = Atomic<Bool>(false)
     /// Bytes given to `send` that the kernel has not taken. Program adds, worker subtracts; a number to
     /// compare with marks, ordering nothing.
     let unsent = Atomic<Int>(0)
-    /// `unsent` has been above the high-water mark, and `.drained` is owed. Set and cleared under `lock`; the
-    /// worker reads it without, and looks again under the lock.
-    let owesDrained = Atomic<Bool>(false)
     /// Bytes that a reader waits for, if that is more than one: they are read even if the window is full or is
-    /// smaller. Reader writes, worker reads; sequentially
-    /// consistent, against `readPaused`.
+    /// smaller. Reader writes, worker reads; sequentially consistent, against `readPaused`.
     let wantedByteCount = Atomic<Int>(0)
-    /// Somebody waits for room, for a flush or for the end. Set under `lock`; the worker reads it without, after it
-    /// lowered `unsent`: sequentially consistent, against `unsent`.
-    let hasWaiters = Atomic<Bool>(false)
     /// Identifies the task that handles the connection (ConnectionCore+Ownership). Written and compared by that
     /// task; others find that they are not it.
     let owner = Atomic<UInt>(0)
-    /// The program has closed: nothing is delivered any more but `.closed`. Set by the program, read by both.
-    let isSilenced = Atomic<Bool>(false)
 
     /// Since the beginning; the worker writes.
     package let bytesReceived = Counter()
     package let bytesSent = Counter()
 
+    package let isAccepted: Bool
+    /// The worker has stopped reading because the window is full. Set by the worker, cleared by whoever
+    /// resumes.
+    let readPaused = Atomic<Bool>(false)
+    /// `unsent` has been above the high-water mark, and `.drained` is owed. Set and cleared under `lock`; the
+    /// worker reads it without, and looks again under the lock.
+    let owesDrained = Atomic<Bool>(false)
+    /// Somebody waits for room, for a flush or for the end. Set under `lock`; the worker reads it without, after it
+    /// lowered `unsent`: sequentially consistent, against `unsent`.
+    let hasWaiters = Atomic<Bool>(false)
+    /// The program has closed: nothing is delivered any more but `.closed`. Set by the program, read by both.
+    let isSilenced = Atomic<Bool>(false)
     /// Guards `shared`.
     let lock = FutexLock()
-    /// Touched under `lock`, or before anything else knows of the connection.
-    private let sharedState: Owned<SharedSide>
-    /// Touched on the worker's thread, or before the connection is submitted to it.
-    private let workerState: Owned<WorkerSide>
 
-    var shared: SharedSide {
-        _read { yield sharedState.value }
-        _modify { yield &sharedState.value }
-    }
-
-    var io: WorkerSide {
-        _read { yield workerState.value }
-        _modify { yield &workerState.value }
-    }
+    #if DEBUG
+        /// Touched under `lock`, or before anything else knows of the connection.
+        var shared: SharedSide
+        /// Touched on the worker's thread, or before the connection is submitted to it.
+        var io: WorkerSide
+    #else
+        @safe @exclusivity(unchecked) var shared: SharedSide
+        @safe @exclusivity(unchecked) var io: WorkerSide
+    #endif
 
     /// What the worker and the program leave for each other.
     struct SharedSide: ~Copyable {
-        // Written by the worker, taken by the program.
+        /// Written by the worker, taken by the program.
         var inbox = ByteQueue()
+        /// Written by the program, taken by the worker.
+        var staged = ByteQueue()
+        /// Bytes that `send` and `write` have accepted since the beginning.
+        var acceptedByteCount: UInt64 = 0
+        /// Once it is closed, why; before, what the program gave for a reason when it asked for the end.
+        private var reason = CloseReason.local
+        /// The task that waits to read (ConnectionCore+Reading); none in the event stream.
+        var reader = PendingRead()
+        var peerEndpoint: Endpoint
+        var localEndpoint: Endpoint?
+
+        // Written by the worker, taken by the program.
         var waitingSignals: ConnectionSignals = []
-        var closeReason: CloseReason?
         /// In the completion list, or about to be.
         var isSignalled = false
 
         // Written by the program, taken by the worker.
-        var staged = ByteQueue()
         var requests: ConnectionRequests = []
-        var requestedReason = CloseReason.local
         /// In the submission list, or about to be.
         var isSubmitted = false
         /// No more sends: finished, closed, or cut.
         var isWriteEnded = false
 
-        // Of the tasks that read and write (ConnectionCore+Reading, +Writing); empty in the event stream.
-        var reader = PendingRead()
+        // Of the tasks that read and write (ConnectionCore+Reading, +Writing).
         /// The owner was cancelled: its waits end before they begin.
         var isOwnerCancelled = false
-        /// Bytes that `send` and `write` have accepted since the beginning.
-        var acceptedByteCount: UInt64 = 0
         /// The server drains: reads that would wait end instead.
         var drain = DrainLevel.none
         /// Bytes have come.
@@ -107,10 +110,8 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         var isMade = false
         /// The program has called `close` or `abort`.
         var isEndedByProgram = false
+        private(set) var isClosed = false
 
-        // Written by either.
-        var peerEndpoint: Endpoint
-        var localEndpoint: Endpoint?
         /// What most connections never have. Made when it is first needed.
         private var rarities: Rarities?
 
@@ -156,10 +157,17 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
             localEndpoint = local
         }
 
-        // Asked here and not as `shared.closeReason == nil`: comparing an optional with nil through an
-        // accessor that yields reads the accessor's frame after it was freed, in debug builds of Swift 6.3.1
-        // (the address sanitizer sees it). The same below.
-        var isClosed: Bool { closeReason != nil }
+        var closeReason: CloseReason? { isClosed ? reason : nil }
+
+        mutating func close(_ reason: CloseReason) {
+            self.reason = reason
+            isClosed = true
+        }
+
+        /// What the program asked to be told as the reason, before that has happened.
+        var requestedReason: CloseReason { reason }
+
+        mutating func requestEnd(_ reason: CloseReason) { if !isClosed { self.reason = reason } }
     }
 
     /// Which reads end instead of waiting.
@@ -170,37 +178,47 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         case all
     }
 
+    /// When a socket is registered for writing.
+    enum WriteInterest: UInt8 {
+        /// From the start: TCP, which reports an edge only after it was full.
+        case always
+        /// Once it is blocked: Unix sockets, which would report an edge for every message that the peer reads.
+        case whenBlocked
+        /// It is, and so it is registered.
+        case whileBlocked
+    }
+
     /// What only the worker knows.
     struct WorkerSide: ~Copyable {
         var descriptor: Descriptor?
+        /// What the next read is expected to bring.
+        var readHint: Int32 = 2_048
         var machine: ConnectionMachine
         var outbound = ByteQueue()
         /// In the worker's table; zero before and after.
         var token: UInt64 = 0
-        var timer: TimerWheel<TimerTarget>.Handle?
         var lastActivity = MonotonicTime(nanoseconds: 0)
-        var endingSince = MonotonicTime(nanoseconds: 0)
+        /// While a graceful close is under way: since when nothing has moved. Else, while `isWriteBlocked`: since when it
+        /// is.
+        var waitsSince = MonotonicTime(nanoseconds: 0)
         var dial: Dial?
+        /// nil while no more is queued than the high-water mark allows, which is always for most.
+        var hold: OutputHold.Boxed?
+        var timer: TimerWheel<TimerTarget>.Handle?
         /// The kernel may have more to read: the edge was seen and no short read since.
         var isReadable = false
         /// A hang-up or error was reported: read until the end, short reads notwithstanding.
         var seesEnding = false
         /// The kernel took less than it was offered: wait for the edge.
         var isWriteBlocked = false
-        /// When it last took something before that, while `isWriteBlocked`.
-        var blockedSince = MonotonicTime(nanoseconds: 0)
         /// The timer was set with the write deadline in mind, and has not fired since.
         var hasWriteDeadline = false
-        /// TCP is registered for writing from the start; Unix sockets only while they are blocked.
-        var isArmedForWriting = false
-        var armsForWritingOnDemand = false
+        var writeInterest = WriteInterest.whenBlocked
         var isInReadList = false
         var isInWriteList = false
-        var readHint = 2_048
-        /// See `OutputHold`.
-        var hold = OutputHold()
 
         var hasDescriptor: Bool { descriptor != nil }
+        var hasHold: Bool { hold != nil }
         var isDialling: Bool { dial != nil }
 
         init(machine: consuming ConnectionMachine, descriptor: consuming Descriptor?) {
@@ -218,11 +236,10 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         self.worker = worker
         self.sink = sink
         isAccepted = true
-        sharedState = Owned(SharedSide(peer: peer, local: local))
-        workerState = Owned(
-            WorkerSide(
-                machine: ConnectionMachine(acceptedWithDiscardsMax: sink.limits.lingerByteCountMax),
-                descriptor: consume descriptor))
+        shared = SharedSide(peer: peer, local: local)
+        io = WorkerSide(
+            machine: ConnectionMachine(acceptedWithDiscardsMax: sink.limits.lingerByteCountMax),
+            descriptor: consume descriptor)
     }
 
     /// A connection that is to be made.
@@ -233,11 +250,10 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         self.worker = worker
         self.sink = sink
         isAccepted = false
-        sharedState = Owned(SharedSide(peer: target, local: nil))
-        workerState = Owned(
-            WorkerSide(
-                machine: ConnectionMachine(connectingWithDiscardsMax: sink.limits.lingerByteCountMax),
-                descriptor: nil))
+        shared = SharedSide(peer: target, local: nil)
+        io = WorkerSide(
+            machine: ConnectionMachine(connectingWithDiscardsMax: sink.limits.lingerByteCountMax),
+            descriptor: nil)
     }
 
     // The worker's entries.
@@ -319,7 +335,7 @@ extension ConnectionCore {
         shared.isEndedByProgram = true
         if !shared.requests.contains(.abort), shared.requests.isDisjoint(with: request) {
             shared.requests.insert(request)
-            shared.requestedReason = reason
+            shared.requestEnd(reason)
         }
         let reader = unsafe shared.reader.take()
         submitAndUnlock(!shared.isClosed)

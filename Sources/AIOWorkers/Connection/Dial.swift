@@ -136,8 +136,7 @@ extension ConnectionCore {
     /// The winner's socket becomes the connection's; the others are closed.
     private func open(with number: Int, of dial: Dial, on worker: Worker) {
         guard let attempt = dial.attempts.first(where: { $0.number == number }) else { return }
-        io.armsForWritingOnDemand = !attempt.address.isIP
-        io.isArmedForWriting = attempt.address.isIP
+        io.writeInterest = attempt.address.isIP ? .always : .whenBlocked
         do throws(AIOError) {
             io.descriptor = try attempt.handOver(to: io.token, interest: interestWhenOpened, on: worker)
         } catch {

@@ -31,7 +31,7 @@ package final class DialAttempt: Registration, @unchecked Sendable {
         token = worker.takeIn(attempt: self)
         do throws(AIOError) {
             try worker.kernel.add(
-                descriptor!, to: worker.epoll!, interest: [.writable, .edgeTriggered], token: token)
+                descriptor!, to: worker.epoll!, interest: .output, token: token)
         } catch {
             worker.letGo(of: token)
             throw error

@@ -25,6 +25,11 @@ struct OutputHold {
     private var allowance = 0
     private var time = OutputHold.shortest
 
+    /// Where a connection that needs one has it.
+    final class Boxed {
+        var value = OutputHold()
+    }
+
     private static let shortest: Duration = .milliseconds(100)
     private static let longest: Duration = .seconds(60)
 

@@ -12,8 +12,8 @@ extension DatagramCore {
     static var passBudget: Int { 128 }
 
     func readinessArrived(_ readiness: Readiness, on worker: Worker) {
-        if !readiness.isDisjoint(with: [.readable, .error, .hangUp]) { io.isReadable = true }
-        if io.isWriteBlocked, !readiness.isDisjoint(with: [.writable, .error, .hangUp]) {
+        if !readiness.isDisjoint(with: .input) { io.isReadable = true }
+        if io.isWriteBlocked, !readiness.isDisjoint(with: .output) {
             io.isWriteBlocked = false
             writeQueued(on: worker)
         }

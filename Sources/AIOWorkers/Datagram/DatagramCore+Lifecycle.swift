@@ -81,7 +81,7 @@ extension DatagramCore {
         io.token = worker.takeIn(socket: self)
         do {
             try worker.kernel.add(
-                socket.descriptor, to: worker.epoll!, interest: Self.interest, token: io.token)
+                socket.descriptor, to: worker.epoll!, interest: .input, token: io.token)
         } catch {
             failed(error, on: worker)
         }

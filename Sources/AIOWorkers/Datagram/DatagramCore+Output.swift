@@ -109,7 +109,7 @@ extension DatagramCore {
     private func arm(forWriting isArmed: Bool, on worker: Worker) {
         guard io.isArmedForWriting != isArmed, let socket = io.socket else { return }
         io.isArmedForWriting = isArmed
-        let interest = isArmed ? Self.interest.union(.writable) : Self.interest
+        let interest = isArmed ? .inputAndOutput : Interest.input
         do {
             try worker.kernel.modify(
                 socket.descriptor, in: worker.epoll!, interest: interest, token: io.token)
@@ -117,6 +117,4 @@ extension DatagramCore {
             failed(error, on: worker)
         }
     }
-
-    static var interest: Interest { [.readable, .edgeTriggered] }
 }

@@ -83,7 +83,10 @@ package final class JobQueue: @unchecked Sendable {
     func jobsRun(_ areRunning: Bool) { local.value.areRunning = areRunning }
 
     /// `turn` is counted up by the caller.
-    func next(turn: Int) -> QueuedJob? { local.value.popFirst(turn: turn) }
+    func next(turn: Int) -> QueuedJob? {
+        local.value.prefetchNext()
+        return local.value.popFirst(turn: turn)
+    }
 
     /// The thread's last act; false if there are jobs, and then it goes on.
     func end() -> Bool {
@@ -100,6 +103,10 @@ package final class JobQueue: @unchecked Sendable {
 struct QueuedJob {
     let job: UnownedJob
     let isOfActor: Bool
+
+    /// A task that waited for its connection has long left the cache when there are many. A job is the address of its
+    /// task, which has about 320 bytes.
+    func prefetchTask() { prefetch(unsafe unsafeBitCast(job, to: UInt.self), byteCount: 320) }
 
     func run(task: UnownedTaskExecutor, serial: UnownedSerialExecutor) {
         if isOfActor {
@@ -121,6 +128,8 @@ private struct LocalJobs: ~Copyable {
     mutating func append(_ job: QueuedJob) { areRunning ? others.append(job) : fromIO.append(job) }
     mutating func appendRemote(_ job: QueuedJob) { others.append(job) }
 
+    func prefetchNext() { fromIO.prefetchNext() }
+
     mutating func popFirst(turn: Int) -> QueuedJob? {
         turn % 4 == 3 ? others.popFirst() ?? fromIO.popFirst() : fromIO.popFirst() ?? others.popFirst()
     }
@@ -131,10 +140,15 @@ private struct LocalJobs: ~Copyable {
 private struct JobList: ~Copyable {
     private var jobs: [QueuedJob] = []
     private var head = 0
+    private static let prefetchDistance = 4
 
     var isEmpty: Bool { head == jobs.count }
 
     mutating func append(_ job: QueuedJob) { jobs.append(job) }
+
+    func prefetchNext() {
+        if head + Self.prefetchDistance < jobs.count { jobs[head + Self.prefetchDistance].prefetchTask() }
+    }
 
     mutating func popFirst() -> QueuedJob? {
         guard head < jobs.count else { return nil }

@@ -35,7 +35,7 @@ package final class Partner: JobThread, @unchecked Sendable {
         executors = Executors(host: host, name: name)
         let epoll = try kernel.makeEpoll()
         let counter = try kernel.makeEventCounter()
-        try kernel.add(counter, to: epoll, interest: [.readable, .edgeTriggered], token: 0)
+        try kernel.add(counter, to: epoll, interest: .input, token: 0)
         epollNumber = epoll.number
         self.epoll = consume epoll
         wakeUp = WakeUp(counter, kernel: kernel)

@@ -107,7 +107,7 @@ package final class Watchdog: ThreadBody, @unchecked Sendable {
         idleSince = kernel.now
         let epoll = try kernel.makeEpoll()
         let counter = try kernel.makeEventCounter()
-        try kernel.add(counter, to: epoll, interest: [.readable, .edgeTriggered], token: 0)
+        try kernel.add(counter, to: epoll, interest: .input, token: 0)
         epollNumber = epoll.number
         self.epoll = consume epoll
         alarm.connect(counter)

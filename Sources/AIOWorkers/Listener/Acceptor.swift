@@ -58,7 +58,7 @@ package final class Acceptor: Registration, @unchecked Sendable {
         token = worker.takeIn(listener: self)
         do {
             try worker.kernel.add(
-                descriptor!, to: worker.epoll!, interest: [.readable, .edgeTriggered], token: token)
+                descriptor!, to: worker.epoll!, interest: .input, token: token)
             worker.isStillAcceptable(self)
         } catch {
             core.failed(error, on: worker)

@@ -26,10 +26,11 @@ package class Registration: ListNode, @unchecked Sendable {
 /// or that was closed and whose number is in use again, finds nothing. Generations are never zero: zero
 /// tokens are the worker's own.
 package struct RegistrationTable: ~Copyable {
-    private struct Slot {
+    @safe private struct Slot {
         var generation: UInt32 = 1
         var nextFree: Int32 = -1
-        var registration: Registration?
+        /// Retained while it is here.
+        var registration: Unmanaged<Registration>?
     }
 
     private var slots: [Slot] = []
@@ -43,10 +44,10 @@ package struct RegistrationTable: ~Copyable {
         if firstFree >= 0 {
             let index = Int(firstFree)
             firstFree = slots[index].nextFree
-            slots[index].registration = registration
+            unsafe slots[index].registration = .passRetained(registration)
             return Self.token(index: index, generation: slots[index].generation)
         }
-        slots.append(Slot(registration: registration))
+        unsafe slots.append(Slot(registration: .passRetained(registration)))
         return Self.token(index: slots.count - 1, generation: 1)
     }
 
@@ -54,7 +55,7 @@ package struct RegistrationTable: ~Copyable {
     package mutating func remove(_ token: UInt64) {
         let index = Int(truncatingIfNeeded: token & 0xffff_ffff)
         guard self[token] != nil else { return }
-        slots[index].registration = nil
+        unsafe slots[index].registration.take()?.release()
         slots[index].generation = slots[index].generation == .max ? 1 : slots[index].generation + 1
         slots[index].nextFree = firstFree
         firstFree = Int32(index)
@@ -67,11 +68,18 @@ package struct RegistrationTable: ~Copyable {
         guard index < slots.count, slots[index].generation == UInt32(truncatingIfNeeded: token >> 32) else {
             return nil
         }
-        return slots[index].registration
+        return unsafe slots[index].registration?.takeUnretainedValue()
     }
 
     /// All registrations, for the rare walks: ending, and freeing slabs that are nearly empty.
-    package func all() -> [Registration] { slots.compactMap(\.registration) }
+    package func all() -> [Registration] { unsafe slots.compactMap { unsafe $0.registration?.takeUnretainedValue() } }
+
+    /// Has the processor bring the registration of a token near, if there is one.
+    package func prefetch(_ token: UInt64) {
+        let index = Int(truncatingIfNeeded: token & 0xffff_ffff)
+        guard index < slots.count, let registration = unsafe slots[index].registration else { return }
+        AIOKernel.prefetch(unsafe UInt(bitPattern: registration.toOpaque()), byteCount: 504)
+    }
 
     private static func token(index: Int, generation: UInt32) -> UInt64 {
         UInt64(generation) << 32 | UInt64(index)

@@ -143,7 +143,7 @@ package final class Worker: JobThread, @unchecked Sendable {
         let counter = try kernel.makeEventCounter()
         // Edge-triggered and never read: each signal is an edge of its own, so waking costs one call and not
         // two.
-        try kernel.add(counter, to: epoll, interest: [.readable, .edgeTriggered], token: Self.wakeToken)
+        try kernel.add(counter, to: epoll, interest: .input, token: Self.wakeToken)
         epollNumber = epoll.number
         self.epoll = consume epoll
         wakeCounter = consume counter
@@ -196,7 +196,12 @@ package final class Worker: JobThread, @unchecked Sendable {
 
     func input() {
         // A stale token finds nothing: its descriptor was closed earlier in this batch.
-        readiness.forEach { token, readiness in table[token]?.becameReady(readiness, on: self) }
+        let count = readiness.count
+        for index in 0..<count {
+            // What the next ones need comes near while this one is in its system call.
+            if index + 2 < count { table.prefetch(readiness.token(at: index + 2)) }
+            table[readiness.token(at: index)]?.becameReady(readiness.readiness(at: index), on: self)
+        }
         readiness.removeAll()
         readLeftovers()
         stage = .timers
