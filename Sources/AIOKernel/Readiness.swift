@@ -60,13 +60,31 @@ package final class ReadinessBatch {
     package func token(at index: Int) -> UInt64 { tokens[index] }
     package func readiness(at index: Int) -> Readiness { Readiness(rawValue: masks[index]) }
 
-    /// Calls `body` with each pair that is there now. The batch may be filled again meanwhile.
-    package func forEach(_ body: (UInt64, Readiness) -> Void) {
+    /// Pairs that were taken already.
+    private var taken = 0
+
+    package var isEmpty: Bool { taken == count }
+
+    /// Takes pairs and calls `body` with each, and with the token that is two further on, as long as it answers true:
+    /// `limit` of them at most. What is left is there for the next call.
+    package func take(atMost limit: Int, _ body: (UInt64, Readiness, _ coming: UInt64?) -> Bool) {
         let (tokens, masks) = (tokens, masks)
-        for index in 0..<count { body(tokens[index], Readiness(rawValue: masks[index])) }
+        let end = min(count, taken + limit)
+        var index = taken
+        var goesOn = true
+        while index < end, goesOn {
+            let coming = index + 2 < end ? tokens[index + 2] : nil
+            goesOn = body(tokens[index], Readiness(rawValue: masks[index]), coming)
+            index += 1
+        }
+        taken = index
+        if taken == count { removeAll() }
     }
 
-    package func removeAll() { count = 0 }
+    package func removeAll() {
+        count = 0
+        taken = 0
+    }
 
     /// Adds one pair; false if the batch is full.
     package func append(token: UInt64, readiness: Readiness) -> Bool {
@@ -85,6 +103,7 @@ package final class ReadinessBatch {
         var maskSpan = masks.mutableSpan
         let filled = body(&tokenSpan, &maskSpan)
         count = max(filled, 0)
+        taken = 0
         return CallResult(rawValue: filled)
     }
 }

@@ -41,9 +41,9 @@ public struct EngineConfiguration: Sendable {
     public var writeBudgetByteCount = 1 << 20
     /// Connections accepted from one listener in a pass.
     public var acceptBudget = 64
-    /// Readiness reports taken from the kernel in a pass. At most 512. What is read in a pass is handled and answered
-    /// in it; with more connections than fit the processor's cache, fewer a pass are faster.
-    public var readinessBatchMax = 64
+    /// Readiness reports taken from the kernel at once. At most 512. They are gone through in passes of 32 connections
+    /// or 256 KiB, so that what is read is still in the processor's cache when it is handled and answered.
+    public var readinessBatchMax = 256
     /// How long `shutdown()` lets connections end gracefully before it cuts them.
     public var shutdownTimeout: Duration = .seconds(5)
     /// A handler that holds its thread for longer than this without suspending is reported: its worker's other

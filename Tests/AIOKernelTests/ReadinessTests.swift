@@ -17,6 +17,42 @@ import Testing
         #expect(batch.count == 0)
     }
 
+    @Test func `what a round leaves is there for the next, in order`() {
+        let batch = ReadinessBatch(capacity: 8)
+        for token in 1...7 { _ = batch.append(token: UInt64(token), readiness: .readable) }
+        var taken: [[UInt64]] = []
+        var coming: [UInt64?] = []
+        while !batch.isEmpty {
+            taken.append([])
+            batch.take(atMost: 3) { token, _, next in
+                taken[taken.count - 1].append(token)
+                coming.append(next)
+                return token != 5
+            }
+        }
+        // Three, then as many as the body wanted, then the rest.
+        #expect(taken == [[1, 2, 3], [4, 5], [6, 7]])
+        #expect(coming == [3, nil, nil, 6, nil, nil, nil])
+        #expect(batch.count == 0)
+    }
+
+    @Test func `a batch that is filled anew begins at its first pair`() {
+        let batch = ReadinessBatch(capacity: 4)
+        for token in 1...3 { _ = batch.append(token: UInt64(token), readiness: .readable) }
+        batch.take(atMost: 2) { _, _, _ in true }
+        _ = batch.fill { tokens, masks in
+            tokens[0] = 9
+            masks[0] = Readiness.writable.rawValue
+            return 1
+        }
+        var taken: [UInt64] = []
+        batch.take(atMost: 4) { token, _, _ in
+            taken.append(token)
+            return true
+        }
+        #expect(taken == [9])
+    }
+
     @Test func `a fill that fails leaves nothing in the batch`() {
         let batch = ReadinessBatch(capacity: 2)
         _ = batch.append(token: 1, readiness: .readable)

@@ -1,5 +1,5 @@
-// Where state lives that one thread at a time owns: a worker's, a connection's two sides, a consumer's place
-// in the stream. Used by Worker, ConnectionCore and EventCursor.
+// Where state lives that one thread at a time owns: a worker's, a datagram socket's two sides, a consumer's place
+// in the stream. Used by Worker, JobQueue, DatagramCore and EventCursor.
 
 /// A box for state whose accesses are ordered by ownership or by a lock, not by the language.
 ///

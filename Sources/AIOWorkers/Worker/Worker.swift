@@ -12,7 +12,8 @@ import Synchronization
 ///
 /// ```
 ///   wait       epoll; blocks only if the pass before found nothing left to do
-///   input      readiness → accept, recv; connections with a budget left over from last time
+///   input      readiness, a part of what the wait brought → accept, recv; after the last part, connections with a
+///              budget left over from last time
 ///   timers     what is due
 ///   publish    completions of this pass → the program, one exchange, one wake-up at most
 ///   submit     what the program wants: writes, closes, new connections and listeners; jobs from elsewhere
@@ -73,6 +74,11 @@ package final class Worker: JobThread, @unchecked Sendable {
     /// Since the last wait, passes that went straight from the recheck to the submissions.
     var passesWithoutWait = 0
     static let passesWithoutWaitMax = 8
+    /// What is read in a pass, in connections and in bytes: few enough that it is still in the second-level cache when
+    /// handlers look at it and when it is written. What a wait brought beyond that is for the next pass, which begins
+    /// without a wait.
+    static let connectionsReadMax = 32
+    static let bytesReadMax = 256 << 10
     /// What every message passes, in a box (see `Owned`).
     let bound: Owned<Bound>
     package let slabs: SlabPool
@@ -196,14 +202,14 @@ package final class Worker: JobThread, @unchecked Sendable {
 
     func input() {
         // A stale token finds nothing: its descriptor was closed earlier in this batch.
-        let count = readiness.count
-        for index in 0..<count {
-            // What the next ones need comes near while this one is in its system call.
-            if index + 2 < count { table.prefetch(readiness.token(at: index + 2)) }
-            table[readiness.token(at: index)]?.becameReady(readiness.readiness(at: index), on: self)
+        let read = counters.bytesReceived.current
+        readiness.take(atMost: Self.connectionsReadMax) { token, readiness, coming in
+            // What that one needs comes near while the kernel is busy with this one.
+            if let coming { table.prefetch(coming) }
+            table[token]?.becameReady(readiness, on: self)
+            return counters.bytesReceived.current &- read < UInt64(Self.bytesReadMax)
         }
-        readiness.removeAll()
-        readLeftovers()
+        if readiness.isEmpty { readLeftovers() }
         stage = .timers
     }
 
@@ -298,6 +304,8 @@ package final class Worker: JobThread, @unchecked Sendable {
     func settle() -> ThreadStep {
         if isDone, executors.jobs.end() {
             stage = .end
+        } else if !readiness.isEmpty {
+            stage = .input
         } else if !hasMoreToDo {
             stage = .announce
         } else {

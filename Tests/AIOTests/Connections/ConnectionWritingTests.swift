@@ -64,6 +64,19 @@ extension Loopback {
             }
         }
 
+        @Test func `a write on the worker does not overtake what another thread sent before`() async throws {
+            try await serving { connection in
+                // The worker is held by this handler, so what the other thread leaves for it stays where it is.
+                try holdingThisThread { connection.send("first, ") }
+                try await connection.write("second")
+                try holdingThisThread { connection.send(", third") }
+                try await connection.write(["", ", fourth"])
+            } peer: { peer, _ in
+                let bytes = try await onThread { try peer.receiveToEnd() }
+                #expect(String(decoding: bytes, as: UTF8.self) == "first, second, third, fourth")
+            }
+        }
+
         @Test(arguments: HandlerExecutor.all)
         func `the parts of a write stay together, whoever else writes`(_ executor: HandlerExecutor)
             async throws

@@ -188,6 +188,11 @@ func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) a
     return try await result.value().get()
 }
 
+/// Runs `body` on a thread of its own, and does not suspend meanwhile.
+func holdingThisThread(_ body: @escaping @Sendable () -> Void) throws {
+    try PthreadThread(named: "aside", body).join()
+}
+
 /// A directory that goes with everything in it.
 final class TemporaryDirectory {
     let path: String
