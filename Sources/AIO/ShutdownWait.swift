@@ -80,24 +80,3 @@ import AIOWorkers
         unsafe continuation?.resume()
     }
 }
-
-/// Calls `body` when it has been counted down to nothing.
-private final class Countdown: @unchecked Sendable {
-    private let lock = PosixLock()
-    /// Under `lock`.
-    private var left: Int
-    private let body: @Sendable () -> Void
-
-    init(_ count: Int, _ body: @escaping @Sendable () -> Void) {
-        left = count
-        self.body = body
-    }
-
-    func one() {
-        let isLast = lock.withLock { () -> Bool in
-            left -= 1
-            return left == 0
-        }
-        if isLast { body() }
-    }
-}

@@ -108,6 +108,9 @@ package final class Engine: @unchecked Sendable {
         lock.withLock { watchdog }?.call(after: delay, body)
     }
 
+    /// For tests: such calls that are still to be made.
+    package var unhinderedCallsAheadCount: Int { lock.withLock { watchdog }?.callsAheadCount ?? 0 }
+
     // MARK: Listening
 
     /// Opens listening sockets on an endpoint that is an address and hands them to the workers.

@@ -17,7 +17,6 @@
 static const uint64_t patienceNanoseconds = UINT64_C(30) * 1000000000; // with a server that ought to answer
 static const uint32_t openingBatch = 256;                              // far below any listen backlog
 
-static uint64_t in_seconds(double seconds) { return nanoseconds_now() + (uint64_t)(seconds * 1e9); }
 static uint64_t with_patience(void) { return nanoseconds_now() + patienceNanoseconds; }
 
 static void raise_descriptor_limit(void) {

@@ -1,9 +1,10 @@
 #include "options.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "arguments.h"
 
 static const char usage[] =
     "usage: load --port N [options]\n"
@@ -27,27 +28,6 @@ static const char usage[] =
     "                         one more message on each, end; reports the server's memory a connection\n"
     "  --hold                 stay connected afterwards, until SIGINT or SIGTERM\n"
     "  --json                 one line of JSON on stdout, the line for people on stderr\n";
-
-static void refuse(const char *name, const char *value) {
-    fprintf(stderr, "load: --%s does not take \"%s\"; see --help\n", name, value);
-    exit(2);
-}
-
-static uint64_t count_from(const char *name, const char *text, uint64_t least, uint64_t most) {
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || value < least || value > most)
-        refuse(name, text);
-    return value;
-}
-
-static double seconds_from(const char *name, const char *text) {
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value >= 0 && value <= 86400)) refuse(name, text);
-    return value;
-}
 
 struct options options_from(int argc, char **argv) {
     static const struct option known[] = {
@@ -98,9 +78,6 @@ struct options options_from(int argc, char **argv) {
         }
     }
     bool contradicts = options.churns && (options.idle || options.pipelineDepth > 1);
-    if (options.port == 0 || optind != argc || contradicts) {
-        fputs(usage, stderr);
-        exit(2);
-    }
+    if (options.port == 0 || optind != argc || contradicts) refuse_with(usage);
     return options;
 }

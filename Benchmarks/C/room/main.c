@@ -1,20 +1,17 @@
 // Load for chat servers: members who join one room and speak in turn; counts and compares what every other
 // member hears; and what the server's process spent. room.h says how it works.
 
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "arguments.h"
 #include "clock.h"
 #include "process.h"
 #include "room.h"
 
 struct options {
-    uint16_t port;
-    uint32_t memberCount, inFlight;
+    uint32_t port, memberCount, inFlight, serverProcess;
     double seconds, warmupSeconds;
-    int serverProcess;
 };
 
 struct report {
@@ -35,48 +32,27 @@ static const char usage[] =
     "  --seconds S      seconds measured (5)\n"
     "  --pid PID        the server's process; its children's costs count too\n";
 
-static void refuse(void) {
-    fputs(usage, stderr);
-    exit(2);
-}
-
-static double number_from(const char *text, double least, double most) {
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value >= least && value <= most)) refuse();
-    return value;
-}
-
 static struct options options_from(int argc, char **argv) {
-    static const struct option known[] = {
-        {"port", 1, 0, 'p'},    {"members", 1, 0, 'm'}, {"in-flight", 1, 0, 'f'}, {"warmup", 1, 0, 'w'},
-        {"seconds", 1, 0, 's'}, {"pid", 1, 0, 'P'},     {"help", 0, 0, 'H'},      {0, 0, 0, 0},
-    };
     struct options options = {.memberCount = 64, .inFlight = 4, .seconds = 5, .warmupSeconds = 1};
-    for (int which; (which = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        switch (which) {
-        case 'p': options.port = (uint16_t)number_from(optarg, 1, UINT16_MAX); break;
-        case 'm': options.memberCount = (uint32_t)number_from(optarg, 2, membersMax); break;
-        case 'f': options.inFlight = (uint32_t)number_from(optarg, 1, membersMax); break;
-        case 'w': options.warmupSeconds = number_from(optarg, 0, 3600); break;
-        case 's': options.seconds = number_from(optarg, 0, 3600); break;
-        case 'P': options.serverProcess = (int)number_from(optarg, 1, INT32_MAX); break;
-        case 'H': fputs(usage, stdout); exit(0);
-        default: refuse();
-        }
-    }
-    if (options.port == 0 || options.serverProcess == 0 || optind != argc) refuse();
-    if (options.inFlight > options.memberCount) refuse();
+    const struct argument known[] = {
+        {"port", &options.port, 1, UINT16_MAX, NULL},
+        {"members", &options.memberCount, 2, membersMax, NULL},
+        {"in-flight", &options.inFlight, 1, membersMax, NULL},
+        {"pid", &options.serverProcess, 1, INT32_MAX, NULL},
+        {.name = "warmup", .seconds = &options.warmupSeconds},
+        {.name = "seconds", .seconds = &options.seconds},
+    };
+    arguments_read(argc, argv, usage, known, sizeof known / sizeof *known);
+    if (options.port == 0 || options.serverProcess == 0) refuse_with(usage);
+    if (options.inFlight > options.memberCount) refuse_with(usage);
     return options;
 }
 
-static uint64_t in_seconds(double seconds) { return nanoseconds_now() + (uint64_t)(seconds * 1e9); }
-
 // The server's costs are read at the very instants that bound the counted deliveries.
 static void run(struct room *room, const struct options *options, struct report *report) {
-    struct dialler server = dialler_to("127.0.0.1", options->port);
+    struct dialler server = dialler_to("127.0.0.1", (uint16_t)options->port);
     if (!room_join(room, &server, options->memberCount)) return;
-    struct process_family family = process_family_of(options->serverProcess);
+    struct process_family family = process_family_of((int)options->serverProcess);
     room_run(room, in_seconds(options->warmupSeconds));
     if (room->errorCount > 0) return;
 

@@ -1,20 +1,17 @@
 // Load for TCP proxies: streams bytes one way through one, as fast as they pass, to itself; counts and
 // compares every byte at the other end; and what the proxy's processes spent. flow.h says how it works.
 
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "arguments.h"
 #include "clock.h"
 #include "flow.h"
 #include "process.h"
 
 struct options {
-    uint16_t port, listenPort;
-    uint32_t connectionCount;
+    uint32_t port, listenPort, connectionCount, proxyProcess;
     double seconds, warmupSeconds;
-    int proxyProcess;
 };
 
 struct report {
@@ -33,47 +30,26 @@ static const char usage[] =
     "  --seconds S      seconds measured (5)\n"
     "  --pid PID        the proxy's process; its children's costs count too\n";
 
-static void refuse(void) {
-    fputs(usage, stderr);
-    exit(2);
-}
-
-static double number_from(const char *text, double least, double most) {
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value >= least && value <= most)) refuse();
-    return value;
-}
-
 static struct options options_from(int argc, char **argv) {
-    static const struct option known[] = {
-        {"port", 1, 0, 'p'},    {"listen", 1, 0, 'l'}, {"connections", 1, 0, 'c'}, {"warmup", 1, 0, 'w'},
-        {"seconds", 1, 0, 's'}, {"pid", 1, 0, 'P'},    {"help", 0, 0, 'H'},        {0, 0, 0, 0},
-    };
     struct options options = {.connectionCount = 4, .seconds = 5, .warmupSeconds = 1};
-    for (int which; (which = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        switch (which) {
-        case 'p': options.port = (uint16_t)number_from(optarg, 1, UINT16_MAX); break;
-        case 'l': options.listenPort = (uint16_t)number_from(optarg, 1, UINT16_MAX); break;
-        case 'c': options.connectionCount = (uint32_t)number_from(optarg, 1, streamsMax); break;
-        case 'w': options.warmupSeconds = number_from(optarg, 0, 3600); break;
-        case 's': options.seconds = number_from(optarg, 0, 3600); break;
-        case 'P': options.proxyProcess = (int)number_from(optarg, 1, INT32_MAX); break;
-        case 'H': fputs(usage, stdout); exit(0);
-        default: refuse();
-        }
-    }
-    if (options.port == 0 || options.listenPort == 0 || options.proxyProcess == 0 || optind != argc) refuse();
+    const struct argument known[] = {
+        {"port", &options.port, 1, UINT16_MAX, NULL},
+        {"listen", &options.listenPort, 1, UINT16_MAX, NULL},
+        {"connections", &options.connectionCount, 1, streamsMax, NULL},
+        {"pid", &options.proxyProcess, 1, INT32_MAX, NULL},
+        {.name = "warmup", .seconds = &options.warmupSeconds},
+        {.name = "seconds", .seconds = &options.seconds},
+    };
+    arguments_read(argc, argv, usage, known, sizeof known / sizeof *known);
+    if (options.port == 0 || options.listenPort == 0 || options.proxyProcess == 0) refuse_with(usage);
     return options;
 }
 
-static uint64_t in_seconds(double seconds) { return nanoseconds_now() + (uint64_t)(seconds * 1e9); }
-
 // The proxy's costs are read at the very instants that bound the counted bytes.
 static void run(struct flow *flow, const struct options *options, struct report *report) {
-    struct dialler proxy = dialler_to("127.0.0.1", options->port);
+    struct dialler proxy = dialler_to("127.0.0.1", (uint16_t)options->port);
     if (!flow_open(flow, &proxy, options->connectionCount)) return;
-    struct process_family family = process_family_of(options->proxyProcess);
+    struct process_family family = process_family_of((int)options->proxyProcess);
     flow_run(flow, in_seconds(options->warmupSeconds));
 
     uint64_t before = flow->received;
@@ -107,7 +83,7 @@ int main(int argc, char **argv) {
     struct report report = {0};
     struct options options = options_from(argc, argv);
     signal(SIGPIPE, SIG_IGN);
-    flow_init(&flow, options.listenPort);
+    flow_init(&flow, (uint16_t)options.listenPort);
     run(&flow, &options, &report);
     print(&report, &flow, &options);
     if (flow.errorCount > 0)

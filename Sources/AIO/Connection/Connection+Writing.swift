@@ -10,7 +10,8 @@ extension Connection {
     /// do. The bytes are not copied.
     ///
     /// They are accepted as a whole or not at all: if this throws, none of them will be sent. Several tasks may
-    /// write; their writes go out in the order in which they were called, each in one piece.
+    /// write; their writes go out in the order in which they were called, each in one piece. Between a write and a `send`
+    /// from elsewhere no order is defined until the write has returned: what is sent while it waits goes out before it.
     /// - Throws: `CancellationError` if the task is cancelled and the write has to wait (one that need not is accepted,
     ///   so that a cancelled handler can still say goodbye); `.closed` after
     ///   `finish`, `close` or `abort`; `.connectionReset`, `.timedOut` and others if that is what ended the

@@ -23,6 +23,9 @@ public struct Connection: Sendable {
     /// The bytes are not copied: the queue shares their memory. What is queued in one pass of the worker
     /// leaves in one system call. While connecting, bytes are queued and sent once connected.
     ///
+    /// Sends go out in the order in which they were called. Between a send and a `write` of another task that has not
+    /// returned yet no order is defined: a send does not wait, and so goes out before a write that waits for room.
+    ///
     /// - Returns: `.queued` with the bytes now waiting; `.aboveMark` when that is more than the high-water
     ///   mark (then `.drained` follows as soon as it is below the low-water mark: a well-behaved sender waits
     ///   for it); `.refused` if nothing was queued, because the connection is closed or ending, or because

@@ -1,5 +1,5 @@
-// A server's state while it runs: what its listeners report, its phases, its counts. Between the workers, which
-// call it on their threads, and Server.swift, which runs the handlers.
+// A server's state while it runs: what its listeners report, and its phases. Between the workers, which call it on
+// their threads, and Server.swift, which runs the handlers. Its counts are in ServerCounts.swift.
 
 import AIOKernel
 import AIOWorkers
@@ -11,8 +11,8 @@ import Synchronization
 //      │                      │                             │
 //      └──────────────────────┴──── deadline, cancel ───────┴──▶ cut ──none open──▶ ended
 //
-// A connection is open from its accept until it is closed *and* its handler has ended: it counts twice in
-// `open`. When that is zero and no listener can bring more, the accept queues end, the accepting tasks return,
+// A connection is open from its accept until it is closed *and* its handler has ended: it counts twice. When
+// nothing is open and no listener can bring more, the accept queues end, the accepting tasks return,
 // and `serve` does.
 //
 // While it drains, a read that would wait for the first byte of something returns the end of the stream, so
@@ -25,7 +25,7 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
     /// One a worker.
     let queues: [AcceptQueue]
     let failures: FailureReports
-    private let peers: PeerCounts?
+    private let counts: ServerCounts
     /// What runs for each connection. Set once, before the first.
     private(set) var handler = Handler.closure { _ in }
 
@@ -34,15 +34,8 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         case actor(@Sendable (Connection) throws -> any ConnectionHandler)
     }
 
-    /// Two for each connection: not closed, handler not ended. Workers add, workers and tasks subtract.
-    private let open = Atomic<Int>(0)
-    private let openConnections = Atomic<Int>(0)
-    private let accepted = Atomic<Int>(0)
-    private let refused = Atomic<Int>(0)
-    private let completed = Atomic<Int>(0)
-    private let failed = Atomic<Int>(0)
-    private let cutCount = Atomic<Int>(0)
-    /// The phase, for workers to look at without the lock: a new connection is told of it.
+    /// The phase, for workers and handlers to look at without the lock: a new connection is told of it. Written under
+    /// the lock; sequentially consistent, as the count of what is open, whose partner it is.
     private let stage = Atomic<UInt8>(0)
 
     private let lock = PosixLock()
@@ -50,6 +43,8 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
     private var phase = Phase.running
     private var listeners: [ListenerCore] = []
     private var openAtDrain = 0
+    /// The earliest time that a drain asked for: what is left is cut then.
+    private var deadline = MonotonicTime.distantFuture
     private var onEnded: [@Sendable () -> Void] = []
     /// Of which all handlers are descendants.
     private var accepting: Task<Void, Never>?
@@ -62,7 +57,7 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         self.options = options
         queues = engine.workers.map { _ in AcceptQueue() }
         failures = FailureReports(engine: engine)
-        peers = options.connectionsPerPeerMax.map(PeerCounts.init)
+        counts = ServerCounts(options)
     }
 
     /// Before the listeners start. False if it was asked to drain before it began: then it has ended already.
@@ -78,26 +73,12 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
     // MARK: From the workers
 
     func admits(_ peer: Endpoint) -> Admission {
-        guard takePlace(for: peer) else {
-            refused.wrappingAdd(1, ordering: .relaxed)
-            return switch options.refusal {
-            case .close: .close
-            case .reset: .reset
-            case .reply(let bytes): .reply(bytes)
-            }
+        if counts.admit(peer) { return .accept }
+        return switch options.refusal {
+        case .close: .close
+        case .reset: .reset
+        case .reply(let bytes): .reply(bytes)
         }
-        open.wrappingAdd(2, ordering: .sequentiallyConsistent)
-        accepted.wrappingAdd(1, ordering: .relaxed)
-        return .accept
-    }
-
-    /// Counts the connection, unless a limit is reached. Several workers accept at once, so looking and counting are
-    /// one step.
-    private func takePlace(for peer: Endpoint) -> Bool {
-        let count = openConnections.wrappingAdd(1, ordering: .relaxed).newValue
-        if count <= options.connectionsMax ?? .max, peers?.admit(peer) ?? true { return true }
-        openConnections.wrappingSubtract(1, ordering: .relaxed)
-        return false
     }
 
     func opened(_ connection: ConnectionCore, on worker: Worker) {
@@ -111,13 +92,9 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
     }
 
     func closed(_ connection: ConnectionCore, on worker: Worker) {
-        openConnections.wrappingSubtract(1, ordering: .relaxed)
-        peers?.forget(connection.peer)
         // Whether it is the cut itself that closes it, or a handler that was cancelled and is faster.
-        if stage.load(ordering: .sequentiallyConsistent) == Phase.cut.rawValue {
-            cutCount.wrappingAdd(1, ordering: .relaxed)
-        }
-        oneEnded()
+        let isCut = stage.load(ordering: .sequentiallyConsistent) == Phase.cut.rawValue
+        if counts.closed(connection.peer, isCut: isCut) { lastEnded() }
     }
 
     func listenerFailed(_ error: AIOError) {
@@ -127,50 +104,45 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
 
     // MARK: From the handlers
 
-    func handlerCompleted() {
-        completed.wrappingAdd(1, ordering: .relaxed)
-        oneEnded()
-    }
+    func handlerCompleted() { if counts.handlerCompleted() { lastEnded() } }
 
     func handlerFailed(_ error: any Error, of connection: ConnectionCore) {
-        failed.wrappingAdd(1, ordering: .relaxed)
         // That a handler was cancelled by the cut is no news.
         let isCut = stage.load(ordering: .relaxed) == Phase.cut.rawValue
         if !(isCut && error is CancellationError) { failures.report(error, of: connection) }
-        oneEnded()
+        if counts.handlerFailed() { lastEnded() }
     }
 
-    private func oneEnded() {
-        let left = open.wrappingSubtract(1, ordering: .sequentiallyConsistent).newValue
-        if left == 0, stage.load(ordering: .sequentiallyConsistent) != Phase.running.rawValue { endIfDone() }
+    private func lastEnded() {
+        if stage.load(ordering: .sequentiallyConsistent) != Phase.running.rawValue { endIfDone() }
     }
 
     // MARK: Phases
 
-    /// Handlers that have not ended.
-    var isRunning: Bool { lock.withLock { phase != .ended } }
-
     /// Begins to drain; a second call can only make the deadline earlier.
     func drain(within timeout: Duration) {
-        // Not on a worker: a handler that blocks one does not hold up the deadline.
-        engine.callUnhindered(after: timeout) { [weak self] in self?.cut() }
-        let listeners = lock.withLock { () -> [ListenerCore]? in
-            guard phase.rawValue < Phase.cut.rawValue else { return nil }
-            guard phase == .running else { return nil }
+        let deadline = engine.kernel.now.advanced(by: timeout)
+        let (isEarlier, listeners) = lock.withLock { () -> (Bool, [ListenerCore]?) in
+            guard phase.rawValue < Phase.cut.rawValue else { return (false, nil) }
+            let isEarlier = deadline < self.deadline
+            if isEarlier { self.deadline = deadline }
+            guard phase == .running else { return (isEarlier, nil) }
             enter(.closing)
-            openAtDrain = openConnections.load(ordering: .relaxed)
-            return self.listeners
+            openAtDrain = counts.openConnectionCount
+            return (isEarlier, self.listeners)
         }
+        // Not on a worker: a handler that blocks one does not hold up the deadline. A drain that asks for a later one
+        // than is kept already adds nothing: it may be asked for again and again.
+        if isEarlier { engine.callUnhindered(after: timeout) { [weak self] in self?.cut() } }
         guard let listeners else { return }
         close(listeners) { [self] in listenersClosed() }
     }
 
     /// Calls `done` when all have closed, having accepted what the kernel had queued.
     private func close(_ listeners: [ListenerCore], done: @escaping @Sendable () -> Void) {
-        let left = SharedCount(listeners.count)
-        if listeners.isEmpty { done() }
+        let left = Countdown(listeners.count, done)
         for listener in listeners {
-            listener.whenClosed { if left.subtractOne() == 0 { done() } }
+            listener.whenClosed { left.one() }
             listener.close()
         }
     }
@@ -181,10 +153,12 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
             enter(.draining)
             return true
         }
-        engine.callUnhindered(after: options.drainFirstBytesTimeout) { [weak self] in
-            self?.firstBytesTimeoutPassed()
+        if isDraining {
+            engine.callUnhindered(after: options.drainFirstBytesTimeout) { [weak self] in
+                self?.firstBytesTimeoutPassed()
+            }
+            visitConnections { $0.endReads(.afterFirstBytes) }
         }
-        if isDraining { visitConnections { $0.endReads(.afterFirstBytes) } }
         endIfDone()
     }
 
@@ -221,7 +195,7 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         lock.withLock {
             guard phase.rawValue < Phase.cut.rawValue else { return nil }
             let before = phase
-            if before == .running { openAtDrain = openConnections.load(ordering: .relaxed) }
+            if before == .running { openAtDrain = counts.openConnectionCount }
             enter(.cut)
             return (before == .running ? listeners : [], accepting)
         }
@@ -244,7 +218,7 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
     }
 
     private func endIfDone() {
-        guard open.load(ordering: .sequentiallyConsistent) == 0 else { return }
+        guard counts.nothingIsOpen else { return }
         let bodies = lock.withLock { () -> [@Sendable () -> Void]? in
             guard phase == .draining || phase == .drainingAll || phase == .cut else { return nil }
             guard listeners.allSatisfy(\.hasClosed) else { return nil }
@@ -270,31 +244,12 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         if isOver { body() }
     }
 
-    // MARK: Counts
-
-    var handlerCount: Int {
-        accepted.load(ordering: .relaxed) - completed.load(ordering: .relaxed)
-            - failed.load(ordering: .relaxed)
-    }
-
     /// Once it has ended. Throws what broke a listener.
     func report() throws(AIOError) -> DrainReport {
         let (failure, openAtDrain) = lock.withLock { (self.failure, self.openAtDrain) }
         if let failure { throw failure }
-        var report = DrainReport()
-        report.accepted = accepted.load(ordering: .relaxed)
-        report.refused = refused.load(ordering: .relaxed)
-        report.completed = completed.load(ordering: .relaxed)
-        report.failed = failed.load(ordering: .relaxed)
+        var report = counts.report()
         report.openAtDrain = openAtDrain
-        report.cut = cutCount.load(ordering: .relaxed)
         return report
     }
-}
-
-/// A number that several threads count down.
-private final class SharedCount: Sendable {
-    private let value: Atomic<Int>
-    init(_ value: Int) { self.value = Atomic(value) }
-    func subtractOne() -> Int { value.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue }
 }

@@ -58,14 +58,13 @@ extension ConnectionCore {
 
     /// The parts stay together.
     package func write(_ parts: [Bytes]) async throws {
-        let byteCount = parts.reduce(0) { $0 + $1.count }
         lock.lock()
         if shared.takesWrite(unsent: unsent.load(ordering: .relaxed), mark: limits.highWaterMark) {
             for part in parts { stage(part) }
             submitAndUnlock(true)
             return
         }
-        try await waitForRoomAndUnlock(parts, byteCount: byteCount)
+        try await waitForRoomAndUnlock(parts)
     }
 
     /// Returns when everything accepted so far is in the kernel's hands.
@@ -126,13 +125,13 @@ extension ConnectionCore {
     }
 
     /// The caller holds the lock.
-    private func waitForRoomAndUnlock(_ parts: [Bytes], byteCount: Int) async throws {
+    private func waitForRoomAndUnlock(_ parts: [Bytes]) async throws {
         if shared.isWriteEnded {
             let reason = shared.closeReason
             lock.unlock()
             throw (reason ?? .local).error(call: "write")
         }
-        try await wait(.room(parts, byteCount: byteCount), call: "write")
+        try await wait(.room(parts), call: "write")
     }
 
     // MARK: Waiting
@@ -197,7 +196,7 @@ extension ConnectionCore {
         shared.waiters = []
         waiters.removeAll { waiter in
             switch waiter.goal {
-            case .room(let parts, _):
+            case .room(let parts):
                 guard mark >= 0, unsent.load(ordering: .sequentiallyConsistent) <= mark else {
                     // Those behind it wait for it.
                     mark = -1

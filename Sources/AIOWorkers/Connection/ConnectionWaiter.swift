@@ -10,7 +10,7 @@ import AIOBytes
 @safe final class ConnectionWaiter: @unchecked Sendable {
     enum Goal {
         /// Room for these, which whoever finds the room queues: they go in whole and in the order of waiting.
-        case room([Bytes], byteCount: Int)
+        case room([Bytes])
         /// So many bytes since the beginning in the kernel's hands.
         case flushed(upTo: UInt64)
         /// The connection's end.

@@ -32,7 +32,8 @@ final class WatchdogAlarm: @unchecked Sendable {
     private let kernel: any Kernel
     private let lock = PosixLock()
     private var counter: Descriptor?
-    /// Set by the watchdog before it sleeps without end, cleared by whoever wakes it.
+    /// Set by the watchdog when it begins to doze, cleared by itself when it is awake again or by the thread that
+    /// wakes it. Relaxed: a thread that has not seen it yet is seen instead, by the look that ends the doze.
     fileprivate let watchdogSleeps = Atomic<Bool>(false)
 
     init(kernel: any Kernel) { self.kernel = kernel }
@@ -61,9 +62,22 @@ final class WatchdogAlarm: @unchecked Sendable {
     fileprivate func disconnect() { lock.withLock { counter = nil } }
 }
 
-/// Looks at every watched thread four times a second at most, and reports a job that has run for longer than the
-/// threshold: then, and again each time that its time has doubled. It sleeps while nothing runs: after ten seconds
-/// without a job it waits to be woken by the next, so an idle process is not woken by it.
+/// Looks at every watched thread twice in each threshold, and reports a job that has run for longer than that: then,
+/// and again each time that its time has doubled. It sleeps while nothing runs: after ten seconds without a job it
+/// waits to be woken by the next, so an idle process is not woken by it.
+///
+/// Theory of operation of the falling asleep.
+///
+///     awake ──ten seconds without a job──▶ dozing ──nothing seen by one more look──▶ asleep
+///       ▲                                    │                                         │
+///       └──── a job was seen, or its thread cleared the flag ──────────────────────────┘
+///
+/// A thread looks at the alarm's flag before it runs jobs, in every pass, and so with one relaxed load and no fence. It
+/// may miss a flag that is set at that moment, and the watchdog may just have missed its job. So the watchdog sets the
+/// flag, dozes for one more interval, and looks again: a thread that read the flag before it was set has advanced its
+/// progress by then, and is seen; one that reads it later finds it, and rings. What is left is a thread that loses the
+/// processor for the whole interval between its load and its job; a fence would cost every pass to tell of that one.
+/// The flag stays set while calls fall due, or each of them would open the gap again.
 package final class Watchdog: ThreadBody, @unchecked Sendable {
     private let kernel: any Kernel
     private let threshold: Duration
@@ -85,6 +99,15 @@ package final class Watchdog: ThreadBody, @unchecked Sendable {
     private var sleepsUntil: MonotonicTime?
     private var idleSince: MonotonicTime
     private var isWaiting = false
+    private var wakefulness = Wakefulness.awake
+
+    private enum Wakefulness {
+        case awake
+        /// The alarm's flag is set; looks once more at this time.
+        case dozing(until: MonotonicTime)
+        /// The same, and looks no more.
+        case asleep
+    }
 
     /// A threshold above this is none.
     private static let longestThreshold: Duration = .seconds(86_400)
@@ -133,6 +156,9 @@ package final class Watchdog: ThreadBody, @unchecked Sendable {
         alarm.ring()
     }
 
+    /// For tests: calls that are still to be made.
+    var callsAheadCount: Int { lock.withLock { calls.count } }
+
     // MARK: The thread
 
     package func step() -> ThreadStep {
@@ -156,7 +182,6 @@ package final class Watchdog: ThreadBody, @unchecked Sendable {
         }
         _ = kernel.wait(on: epoll!, into: readiness, timeout: timeout)
         readiness.removeAll()
-        alarm.watchdogSleeps.store(false, ordering: .relaxed)
     }
 
     private func takeNewlyWatched(now: MonotonicTime) {
@@ -213,15 +238,34 @@ package final class Watchdog: ThreadBody, @unchecked Sendable {
 
     private func nextLook(now: MonotonicTime) -> MonotonicTime? {
         let nextCall = lock.withLock { calls.map(\.due).min() }
-        let look = max(.milliseconds(1), min(threshold / 2, .seconds(3_600)))
-        let isIdle =
-            now >= idleSince.advanced(by: .seconds(10)) || watched.isEmpty
-            || threshold > Self.longestThreshold
-        guard isIdle else { return min(now.advanced(by: look), nextCall ?? now.advanced(by: look)) }
         // One that watches nothing is not to be woken for jobs.
-        if threshold <= Self.longestThreshold { alarm.watchdogSleeps.store(true, ordering: .relaxed) }
-        return nextCall
+        guard !watched.isEmpty, threshold <= Self.longestThreshold else { return nextCall }
+        let next = now.advanced(by: max(.milliseconds(1), min(threshold / 2, .seconds(3_600))))
+        fallAsleepOrWake(now: now, next: next)
+        switch wakefulness {
+        case .awake: return min(next, nextCall ?? next)
+        case .dozing(let end): return min(end, nextCall ?? end)
+        case .asleep: return nextCall
+        }
     }
+
+    private func fallAsleepOrWake(now: MonotonicTime, next: MonotonicTime) {
+        // Whoever has cleared it runs a job, or is about to.
+        if !isAwake, !alarm.watchdogSleeps.load(ordering: .relaxed) { idleSince = now }
+        guard now >= idleSince.advanced(by: .seconds(10)) else {
+            wakefulness = .awake
+            return alarm.watchdogSleeps.store(false, ordering: .relaxed)
+        }
+        switch wakefulness {
+        case .awake:
+            alarm.watchdogSleeps.store(true, ordering: .relaxed)
+            wakefulness = .dozing(until: next)
+        case .dozing(let end) where now >= end: wakefulness = .asleep
+        case .dozing, .asleep: break
+        }
+    }
+
+    private var isAwake: Bool { if case .awake = wakefulness { true } else { false } }
 
     private func finish() -> ThreadStep {
         alarm.disconnect()

@@ -2,11 +2,11 @@
 
 import AIOBytes
 import AIOKernel
-import AIOWorkers
 import Glibc
 import Testing
 
 @testable import AIO
+@testable import AIOWorkers
 
 extension Loopback {
     @Suite struct WatchdogTests {
@@ -85,51 +85,45 @@ extension Loopback {
             }
         }
 
-        @Test func `handlers that wait, however long, and a busy worker, are not reported`() async throws {
-            let reports = Recorder<Report>()
-            let configuration = reporting(to: reports) {
-                $0.watchdogThreshold = isSanitized ? .seconds(1) : Self.threshold * 5
-            }
-            try await withProactor(configuration) { aio in
+        /// That such threads are not reported, for however long, is tested where time is virtual: in AIOWorkersTests.
+        @Test(arguments: [HandlerExecutor.worker, .partner])
+        func `a handler that waits holds no thread, and a busy one lets go of it with each message`(
+            executor: HandlerExecutor
+        ) async throws {
+            try await withProactor(.testing { $0.workerCount = 1 }) { aio in
                 let gate = Gate()
-                let serving = try await aio.serving { connection in
+                let serving = try await aio.serving(.testing { $0.executor = executor }) { connection in
                     await gate.wait()
                     try await connection.echo()
                 }
                 let endpoint = serving.endpoint
-                let waiting = try RawPeer(connectingTo: endpoint)
+                let peer = try RawPeer(connectingTo: endpoint)
                 #expect(await eventually { gate.count == 1 })
-                // Three times the threshold: time itself is what is under test.
-                try await Task.sleep(for: isSanitized ? .seconds(3) : Self.threshold * 15)
+                let worker = aio.engine.workers[0]
+                let executors =
+                    executor == .worker ? worker.executors : try #require(worker.partner?.executors)
+                let progress = executors.progress
+                #expect(await eventually { progress.current.isMultiple(of: 2) }, "a job that has not ended")
                 gate.open()
                 try await onThread { () throws in
-                    let peer = try RawPeer(connectingTo: endpoint)
-                    let begin = ContinuousClock.now
-                    while begin.duration(to: .now) < Self.threshold * 15 {
+                    for _ in 0..<100 {
+                        let before = progress.current
                         #expect(try peer.exchange("busy") == "busy")
+                        try #require(progress.current > before)
                     }
                     peer.close()
-                    waiting.close()
                 }
                 _ = try await serving.drained()
             }
-            #expect(reports.values.map(\.message) == [])
         }
 
-        @Test func `without a threshold nothing is reported, and nothing is woken to look`() async throws {
-            let reports = Recorder<Report>()
-            let configuration = reporting(to: reports) {
+        @Test func `without a threshold nothing is woken to look`() async throws {
+            let configuration = Proactor.Configuration.testing {
                 $0.workerCount = 1
                 $0.watchdogThreshold = nil
             }
             try await withProactor(configuration) { aio in
-                let gate = ThreadGate()
-                let serving = try await aio.serving { connection in
-                    for try await chunk in connection.chunks {
-                        if chunk == "hold" { gate.wait() }
-                        try await connection.write(chunk)
-                    }
-                }
+                let serving = try await aio.serving { try await $0.echo() }
                 let endpoint = serving.endpoint
                 try await onThread { () throws in
                     let peer = try RawPeer(connectingTo: endpoint)
@@ -138,16 +132,10 @@ extension Loopback {
                     for _ in 0..<200 { #expect(try peer.exchange("again") == "again") }
                     let after = try #require(Self.sleeps(ofThread: "aio-watch"))
                     #expect(after - before < 20, "the watchdog was woken for jobs that it does not watch")
-                    try peer.send("hold")
-                    // Ten times the threshold of the other tests: time itself is what is under test.
-                    #expect(try !peer.isReady(POLLIN, within: 500))
-                    gate.open()
-                    #expect(try peer.receiveText(4) == "hold")
                     peer.close()
                 }
                 _ = try await serving.drained()
             }
-            #expect(reports.count == 0)
         }
 
         /// How often a thread of this process has gone to sleep (proc(5)).

@@ -172,6 +172,30 @@ extension Loopback {
             }
         }
 
+        /// As of a program that drains with each signal, or each failed health check.
+        @Test
+        func `a drain that is asked for again and again leaves one deadline, and an earlier one counts`()
+            async throws
+        {
+            try await withProactor(.testing { $0.report = { _ in } }) { aio in
+                let options = ServerOptions.testing { $0.drainFirstBytesTimeout = .seconds(600) }
+                let serving = try await aio.serving(options) { _ = try await $0.read(exactly: 100) }
+                let peer = try RawPeer(connectingTo: serving.endpoint)
+                try peer.send("half")
+                #expect(await eventually { aio.statistics.total.bytesReceived == 4 })
+                for _ in 0..<100 { serving.server.drain(within: .seconds(300)) }
+                // The deadline, and that for first bytes once the listeners have closed.
+                #expect(await eventually { aio.engine.unhinderedCallsAheadCount == 2 })
+                for _ in 0..<100 { serving.server.drain(within: .seconds(300)) }
+                #expect(aio.engine.unhinderedCallsAheadCount == 2)
+                serving.server.drain(within: .seconds(200))
+                #expect(aio.engine.unhinderedCallsAheadCount == 3)
+                aio.drain(within: .milliseconds(50))
+                #expect(try await serving.report == .of(accepted: 1, failed: 1, openAtDrain: 1, cut: 1))
+                peer.close()
+            }
+        }
+
         @Test(arguments: ServeTests.executors)
         func `cancelling serve cuts and cancels at once`(executor: HandlerExecutor) async throws {
             try await withProactor(.testing { $0.report = { _ in } }) { aio in

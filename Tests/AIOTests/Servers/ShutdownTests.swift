@@ -156,6 +156,36 @@ extension Loopback {
             #expect(await threadsAreGone())
         }
 
+        /// What the watchdog was still to call, the deadlines of the drain and of the shutdown, once held the engine.
+        @Test(arguments: ServeTests.executors)
+        func `nothing of a proactor whose server served is left after its shutdown`(executor: HandlerExecutor)
+            async throws
+        {
+            let left = try await servedAndShutDown(executor)
+            #expect(await eventually { left.proactor == nil && left.engine == nil && left.server == nil })
+        }
+
+        private struct Left {
+            weak var proactor: Proactor?
+            weak var engine: Engine?
+            weak var server: ServerCore?
+        }
+
+        /// A function of its own, so that nothing of the proactor lives on in its caller's frame.
+        private func servedAndShutDown(_ executor: HandlerExecutor) async throws -> Left {
+            let aio = try Proactor(.testing { $0.shutdownTimeout = .seconds(600) })
+            let serving = try await aio.serving(.testing { $0.executor = executor }) { try await $0.echo() }
+            let endpoint = serving.endpoint
+            try await onThread { () throws in
+                let peer = try RawPeer(connectingTo: endpoint)
+                #expect(try peer.exchange("?") == "?")
+                peer.close()
+            }
+            try await aio.shutdown()
+            #expect(try await serving.report.accepted == 1)
+            return Left(proactor: aio, engine: aio.engine, server: serving.server.core)
+        }
+
         @Test func `servers come and go with their proactors, whatever runs`() async throws {
             for round in 0..<(isSanitized ? 6 : 30) {
                 let aio = try Proactor(

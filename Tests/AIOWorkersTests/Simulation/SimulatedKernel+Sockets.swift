@@ -29,9 +29,10 @@ extension SimulatedKernel {
     }
 
     func bind(_ socket: borrowing Descriptor, to endpoint: Endpoint) throws(AIOError) {
-        let stream = try stream(socket.number, for: "bind")
         var endpoint = endpoint
         if endpoint.port == 0, let address = endpoint.address { endpoint = .ip(address, port: takePort()) }
+        if let datagrams = datagramSocket(socket.number) { return datagrams.local = endpoint }
+        let stream = try stream(socket.number, for: "bind")
         for binding in bindings
         where binding.endpoint == endpoint && !(binding.sharesPort && stream.sharesPort) {
             throw AIOError(errno: .addressInUse, call: "bind", detail: endpoint.description)
@@ -47,7 +48,8 @@ extension SimulatedKernel {
     }
 
     func localEndpoint(of socket: borrowing Descriptor) throws(AIOError) -> Endpoint {
-        try stream(socket.number, for: "getsockname").local ?? .unnamed
+        if let datagrams = datagramSocket(socket.number) { return datagrams.local ?? .unnamed }
+        return try stream(socket.number, for: "getsockname").local ?? .unnamed
     }
 
     func peerEndpoint(of socket: borrowing Descriptor) throws(AIOError) -> Endpoint {
@@ -70,8 +72,12 @@ extension SimulatedKernel {
 
     // MARK: Connecting and accepting
 
-    /// Always in progress; the wire carries the handshake.
+    /// Always in progress, and the wire carries the handshake; but a datagram socket only gets its addresses.
     func connect(_ socket: borrowing Descriptor, to endpoint: Endpoint) -> CallResult {
+        if let datagrams = datagramSocket(socket.number) {
+            datagrams.local = .ip(.loopbackV4, port: takePort())
+            return CallResult(rawValue: 0)
+        }
         guard let stream = file(socket.number, as: SimulatedStream.self, for: "connect") else {
             return CallResult(.badFileDescriptor)
         }

@@ -29,6 +29,8 @@ struct SimulatedKernelOptions {
     /// Of a socket; bytes.
     var sendBufferByteCount = 128
     var receiveBufferByteCount = 128
+    /// Of a UDP socket.
+    var sendBufferDatagramsMax = 4
     /// Numbers in the table, 3 and up.
     var descriptorsMax = 1_000
     /// The signal of an event counter, counted from 1, that never arrives: a planted lost wake-up.
