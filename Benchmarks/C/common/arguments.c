@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void arguments_read(int argc, char **argv, const char *usage, const struct argument *known, size_t knownCount) {
+void arguments_read(int argc, char **argv, const char *usage, const struct argument *known,
+                    size_t knownCount) {
     struct option options[argumentsMax + 2] = {{0}};
     for (size_t i = 0; i < knownCount; i++) options[i] = (struct option){known[i].name, 1, 0, 0};
     options[knownCount] = (struct option){"help", 0, 0, 'H'};
@@ -25,7 +26,8 @@ void arguments_read(int argc, char **argv, const char *usage, const struct argum
 }
 
 static _Noreturn void refuse_value(const char *name, const char *value) {
-    fprintf(stderr, "%s: --%s does not take \"%s\"; see --help\n", program_invocation_short_name, name, value);
+    const char *program = program_invocation_short_name;
+    fprintf(stderr, "%s: --%s does not take \"%s\"; see --help\n", program, name, value);
     exit(2);
 }
 

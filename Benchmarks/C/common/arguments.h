@@ -13,9 +13,10 @@ struct argument {
 
 enum { argumentsMax = 16 };
 
-// Reads a command line of such options alone. Ends the program with `usage` for --help and for what is no option; with
-// a line that names the option for a value that it does not take.
-void arguments_read(int argc, char **argv, const char *usage, const struct argument *known, size_t knownCount);
+// Reads a command line of such options alone. Ends the program with `usage` for --help and for what is no
+// option; with a line that names the option for a value that it does not take.
+void arguments_read(int argc, char **argv, const char *usage, const struct argument *known,
+                    size_t knownCount);
 
 // The number in the value of option `name`; or they end the program as above.
 uint64_t count_from(const char *name, const char *text, uint64_t least, uint64_t most);

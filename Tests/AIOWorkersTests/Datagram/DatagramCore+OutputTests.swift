@@ -1,4 +1,5 @@
-// What becomes of datagrams while the kernel takes none: on a simulated kernel, as loopback never has a full send buffer.
+// What becomes of datagrams while the kernel takes none: on a simulated kernel, since on loopback no send buffer is
+// ever full for long.
 
 import AIOBytes
 import AIOKernel
