@@ -138,7 +138,9 @@ extension ConnectionCore {
         } else {
             let free = limits.outboundByteCountMax - unsent.load(ordering: .relaxed)
             let hold = io.hold
-            if let hold, hold.value.relieve(now: worker.now, freeByteCount: free) { resumeReading(on: worker) }
+            if let hold, hold.value.relieve(now: worker.now, freeByteCount: free) {
+                resumeReading(on: worker)
+            }
             let next = nextDeadline
             if worker.now < next.time {
                 // Lazily re-armed: activity only notes the time, and the timer finds out when it fires.
