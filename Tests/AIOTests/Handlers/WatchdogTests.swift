@@ -125,6 +125,8 @@ extension Loopback {
             try await withProactor(configuration) { aio in
                 let serving = try await aio.serving { try await $0.echo() }
                 let endpoint = serving.endpoint
+                // It names itself, once it runs.
+                #expect(await eventually { Self.sleeps(ofThread: "aio-watch") != nil })
                 try await onThread { () throws in
                     let peer = try RawPeer(connectingTo: endpoint)
                     #expect(try peer.exchange("once") == "once")
