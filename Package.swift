@@ -22,6 +22,7 @@ let package = Package(
         .library(name: "AIO", targets: ["AIO"]),
         .library(name: "AIOLogging", targets: ["AIOLogging"]),
         .library(name: "AIOService", targets: ["AIOService"]),
+        .library(name: "AIOTesting", targets: ["AIOTesting"]),
         .executable(name: "event-echo", targets: ["event-echo"]),
         .executable(name: "chat", targets: ["chat"]),
         .executable(name: "echo", targets: ["echo"]),
@@ -85,6 +86,15 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // 5  what tests of programs that use AIO stand on
+        .target(
+            name: "AIOTesting",
+            dependencies: [
+                "AIO", "AIOBytes", "AIOKernel", "AIOWorkers",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: library),
+
         // programs to run and to copy from
         .executableTarget(
             name: "event-echo",
@@ -141,7 +151,14 @@ let package = Package(
         .testTarget(
             name: "AIOWorkersTests",
             dependencies: [
-                "AIOWorkers", "AIOKernel", "AIOBytes",
+                "AIOTesting", "AIOWorkers", "AIOKernel", "AIOBytes",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "AIOTestingTests",
+            dependencies: [
+                "AIO", "AIOTesting", "AIOWorkers", "AIOKernel", "AIOBytes",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),

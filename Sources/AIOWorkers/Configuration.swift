@@ -44,6 +44,8 @@ public struct EngineConfiguration: Sendable {
     /// Readiness reports taken from the kernel at once. At most 512. They are gone through in passes of 32 connections
     /// or 256 KiB, so that what is read is still in the processor's cache when it is handled and answered.
     public var readinessBatchMax = 256
+    /// Jobs of handlers and actors that a thread runs before it looks after its connections again.
+    package var jobsPerPassMax = 512
     /// How long `shutdown()` lets connections end gracefully before it cuts them.
     public var shutdownTimeout: Duration = .seconds(5)
     /// A handler that holds its thread for longer than this without suspending is reported: its worker's other

@@ -55,7 +55,8 @@ public final class Server: Sendable {
         for worker in workers { worker.handlerBegan() }
         servers.began(core)
         // A task of its own, so that a server can cancel its handlers by itself, and knows of each cut before they do.
-        let accepting = Task {
+        // It runs on a worker, though that makes it wait for a turn: who serves from a simulation stays in it.
+        let accepting = Task(executorPreference: workers[0].executors.task) {
             await withDiscardingTaskGroup { group in
                 for worker in workers {
                     let executor = worker.taskExecutor(for: core.options.executor.place)

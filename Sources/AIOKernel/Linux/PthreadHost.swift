@@ -1,8 +1,6 @@
 // The real host: bodies run on pthreads of their own, blocking work on the pools of its lanes. The engine
 // starts its workers here; names are looked up on a lane.
 
-internal import CAIOLinux
-
 /// Threads of the operating system.
 ///
 /// A worker's thread is known by a thread-local tag, the identity of its body, and not by `pthread_self()`,
@@ -23,16 +21,16 @@ package final class PthreadHost: Host {
         named name: String, _ body: any ThreadBody
     ) throws(AIOError) -> any HostThread {
         try PthreadThread(named: name) {
-            caio_set_thread_tag(Self.tag(of: body))
+            ThreadTag.current = Self.tag(of: body)
             // `.wait` needs nothing here: the next step itself blocks, in epoll_wait(2).
             while body.step() != .finished {}
-            caio_set_thread_tag(0)
+            ThreadTag.current = 0
         }
     }
 
-    package func isCurrent(_ body: any ThreadBody) -> Bool { caio_thread_tag() == Self.tag(of: body) }
+    package func isCurrent(_ body: any ThreadBody) -> Bool { ThreadTag.current == Self.tag(of: body) }
 
-    package var currentThreadIdentity: UInt { UInt(truncatingIfNeeded: caio_thread_tag()) }
+    package var currentThreadIdentity: UInt { UInt(truncatingIfNeeded: ThreadTag.current) }
 
     private static func tag(of body: any ThreadBody) -> UInt64 {
         UInt64(UInt(bitPattern: ObjectIdentifier(body)))

@@ -98,8 +98,6 @@ package final class Worker: JobThread, @unchecked Sendable {
     var ending: Ending?
 
     let jobSignal = JobSignal()
-    /// Jobs run in a pass before the kernel is asked for news.
-    static let jobBudget = 512
 
     struct Bound: ~Copyable {
         var now: MonotonicTime
@@ -284,7 +282,7 @@ package final class Worker: JobThread, @unchecked Sendable {
 
     func runJobs() {
         alarm.jobsBegin()
-        counters.jobs.add(executors.run(atMost: Self.jobBudget))
+        counters.jobs.add(executors.run(atMost: configuration.jobsPerPassMax))
         stage = .carryOut
     }
 

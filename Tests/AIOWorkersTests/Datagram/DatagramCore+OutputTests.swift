@@ -3,6 +3,7 @@
 
 import AIOBytes
 import AIOKernel
+@testable import AIOTesting
 import Testing
 
 @testable import AIOWorkers
@@ -90,7 +91,7 @@ import Testing
             let blocked = try BlockedDatagrams(seed: seed, isConnected: isConnected, outboundDatagramsMax: 8)
             try blocked.startSending(100)
             do throws(SimulationFailure) {
-                try blocked.world.host.run(until: { blocked.socket.departed.count == 100 })
+                try blocked.world.scheduler.run(until: { blocked.socket.departed.count == 100 })
             } catch {
                 Issue.record("\(blocked.world.message([error.description]))")
                 return
@@ -183,7 +184,7 @@ private final class BlockedDatagrams: @unchecked Sendable {
     /// and again never does.
     func runUntilAllSleep() throws {
         do throws(SimulationFailure) {
-            try world.host.run()
+            try world.scheduler.run()
         } catch {
             guard error.kind != .stalled else { return }
             throw error
@@ -192,7 +193,7 @@ private final class BlockedDatagrams: @unchecked Sendable {
 
     func end() throws {
         engine.end(gracefully: true) {}
-        try world.host.run()
+        try world.scheduler.run()
         engine.joinThreads()
         #expect(world.trace.violations == [] && world.kernel.openDescriptors == [])
     }

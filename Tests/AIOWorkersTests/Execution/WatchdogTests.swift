@@ -1,6 +1,7 @@
 // When the watchdog looks, when it sleeps, and that no job begins unseen in between, in virtual time.
 
 import AIOKernel
+@testable import AIOTesting
 import Testing
 
 @testable import AIOWorkers
@@ -179,10 +180,10 @@ final class SteppedWatchdog: @unchecked Sendable {
     func pass(_ duration: Duration) {
         let end = world.kernel.now.advanced(by: duration)
         while let deadline, deadline <= end {
-            world.kernel.advance(to: deadline)
+            world.network.time.advance(to: deadline)
             goOn()
         }
-        world.kernel.advance(to: end)
+        world.network.time.advance(to: end)
     }
 
     private var deadline: MonotonicTime? {

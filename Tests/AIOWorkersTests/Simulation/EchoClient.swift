@@ -3,6 +3,7 @@
 
 import AIOBytes
 import AIOKernel
+@testable import AIOTesting
 import SystemPackage
 
 /// Connects, sends a pattern in random chunks, ends its side, and reads until the server ends; compares what

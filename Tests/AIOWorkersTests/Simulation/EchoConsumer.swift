@@ -4,6 +4,7 @@
 
 import AIOBytes
 import AIOKernel
+@testable import AIOTesting
 @testable import AIOWorkers
 import Synchronization
 

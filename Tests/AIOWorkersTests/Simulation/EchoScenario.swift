@@ -3,6 +3,7 @@
 
 import AIOBytes
 import AIOKernel
+@testable import AIOTesting
 import AIOWorkers
 
 /// What a run consists of, besides its seed.
@@ -98,7 +99,7 @@ extension EchoScenario {
 
         var outcome = EchoOutcome(world: world)
         do throws(SimulationFailure) {
-            try world.host.run()
+            try world.scheduler.run()
             engine.joinThreads()
         } catch {
             outcome.failure = error

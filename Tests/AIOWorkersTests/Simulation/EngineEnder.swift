@@ -2,6 +2,7 @@
 // comes back from time to time to see whether it is all over.
 
 import AIOKernel
+@testable import AIOTesting
 
 /// Ends the engine once, from a body of its own.
 ///

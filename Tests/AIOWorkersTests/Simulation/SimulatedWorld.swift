@@ -2,12 +2,15 @@
 // failed.
 
 import AIOKernel
+@testable import AIOTesting
 
 /// Everything that a simulated run consists of. The same seed and the same bodies give the same trace.
 final class SimulatedWorld {
     let seed: UInt64
     let trace: SimulationTrace
+    let network: SimulatedNetwork
     let kernel: SimulatedKernel
+    let scheduler: Scheduler
     let host: SimulatedHost
     /// For scripts: what they do is drawn from it before the run starts.
     var random: SeededRandom
@@ -16,8 +19,10 @@ final class SimulatedWorld {
         var random = SeededRandom(seed: seed)
         self.seed = seed
         trace = SimulationTrace()
-        kernel = SimulatedKernel(options: options, chance: random.split(), trace: trace)
-        host = SimulatedHost(kernel: kernel, schedule: SeededSchedule(random: random.split()), trace: trace)
+        network = SimulatedNetwork(time: SimulatedTime(trace: trace), chance: random.split(), trace: trace)
+        kernel = SimulatedKernel(options: options, network: network, chance: random.split())
+        scheduler = Scheduler(network: network, schedule: SeededSchedule(random: random.split()))
+        host = SimulatedHost(kernel: kernel, scheduler: scheduler)
         self.random = random.split()
     }
 

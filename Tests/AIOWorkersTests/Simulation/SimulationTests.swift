@@ -2,6 +2,7 @@
 // that the simulation finds what it is there to find.
 
 import AIOKernel
+@testable import AIOTesting
 import AIOWorkers
 import Testing
 

@@ -2,6 +2,7 @@
 
 import AIOBytes
 import AIOKernel
+@testable import AIOTesting
 import SystemPackage
 import Testing
 
@@ -19,7 +20,7 @@ final class SocketPair {
     /// A connection with buffers of 12 bytes, accepted, and both ends watched for everything, edge-triggered.
     init() throws {
         let options = SimulatedKernelOptions(sendBufferByteCount: 12, receiveBufferByteCount: 12)
-        kernel = SimulatedKernel(options: options, chance: SeededRandom(seed: 1), trace: trace)
+        kernel = SimulatedKernel(options: options, seed: 1, trace: trace)
         let endpoint = Endpoint.ip(.loopbackV4, port: 7)
         listener = try kernel.makeStreamSocket(for: endpoint)
         try kernel.bind(listener!, to: endpoint)
@@ -44,7 +45,7 @@ final class SocketPair {
     }
 
     /// Carries everything that can move.
-    func settle() { while kernel.networkHasWork { kernel.deliver() } }
+    func settle() { while kernel.network.hasWork { kernel.network.deliver() } }
 
     private func reported(_ set: borrowing Descriptor) -> Readiness {
         let found = kernel.wait(on: set, into: readiness, timeout: .zero)

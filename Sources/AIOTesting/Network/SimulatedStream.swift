@@ -1,38 +1,8 @@
-// A stream socket in memory, and the two one-way links that join it to its peer. Calls act on the near end of
-// a link; only the wire (SimulatedKernel+Network.swift) moves things to the far end.
+// A stream socket in memory. Calls act on the near ends of the two links that join it to its peer (StreamLink.swift);
+// only the network (SimulatedNetwork.swift) moves things to the far end.
 
 import AIOKernel
 import SystemPackage
-
-/// One direction of a connection.
-///
-/// Sent bytes first lie in the sender's buffer. The wire moves some of them into the receiver's, as far as
-/// there is room, and the end behind the last of them. A reset overtakes what lies in the sender's buffer,
-/// but not what has arrived.
-final class StreamLink {
-    unowned let sender: SimulatedStream
-    unowned let receiver: SimulatedStream
-    var sent: [UInt8] = []
-    var arrived: [UInt8] = []
-    /// The sender ended its side, and whether the receiver knows.
-    var hasEnd = false
-    var endArrived = false
-    /// The sender reset the connection.
-    var hasReset = false
-    /// Nothing more will come of it.
-    var isDead = false
-
-    init(from sender: SimulatedStream, to receiver: SimulatedStream) {
-        self.sender = sender
-        self.receiver = receiver
-    }
-
-    func reset() {
-        guard !isDead else { return }
-        sent = []
-        hasReset = true
-    }
-}
 
 /// A stream socket: fresh, bound, listening, connecting, or an end of a connection.
 final class SimulatedStream: SimulatedFile {
@@ -55,15 +25,20 @@ final class SimulatedStream: SimulatedFile {
     var resetsOnClose = false
     /// `SO_REUSEPORT`.
     var sharesPort = false
-    /// No descriptor any more; the wire still delivers what was sent.
+    /// No descriptor any more; the network still delivers what was sent.
     var isOrphan = false
     /// Of a listener: connections nobody has accepted.
     var waiting: [SimulatedStream] = []
     var backlog = 0
 
-    init(options: SimulatedKernelOptions) {
-        sendMax = options.sendBufferByteCount
-        receiveMax = options.receiveBufferByteCount
+    /// Of what it sends, if it is to be other than the network's.
+    var arrival: Arrival?
+    /// Set when it is bound or connects.
+    weak var network: SimulatedNetwork?
+
+    init(sendMax: Int, receiveMax: Int) {
+        self.sendMax = sendMax
+        self.receiveMax = receiveMax
     }
 
     var freeSpace: Int { sendMax - (outgoing?.sent.count ?? 0) }
@@ -90,7 +65,7 @@ final class SimulatedStream: SimulatedFile {
         return Readiness(rawValue: possible)
     }
 
-    /// The wire took bytes out of the send buffer.
+    /// The network took bytes out of the send buffer.
     func spaceFreed() {
         guard wantsSpace, hasSpace else { return }
         wantsSpace = false
@@ -101,7 +76,7 @@ final class SimulatedStream: SimulatedFile {
     func fail(_ errno: Errno) {
         phase = .dead
         pendingError = errno
-        outgoing?.sent = []
+        outgoing?.discard()
         outgoing?.isDead = true
         incoming?.isDead = true
         changed()
@@ -111,7 +86,7 @@ final class SimulatedStream: SimulatedFile {
     /// first, and then the end.
     override func closed(by kernel: SimulatedKernel) {
         isOrphan = true
-        kernel.bindings.removeAll { $0.stream === self }
+        kernel.network.bindings.removeAll { $0.stream === self }
         switch phase {
         case .listening:
             // Linux resets connections that nobody will accept (inet_csk_listen_stop).
@@ -121,7 +96,7 @@ final class SimulatedStream: SimulatedFile {
             }
             waiting = []
         case .connecting:
-            kernel.handshakes.removeAll { $0.stream === self }
+            kernel.network.forgetHandshake(of: self)
         case .connected:
             if resetsOnClose || !(incoming?.arrived.isEmpty ?? true) {
                 outgoing?.reset()

@@ -1,6 +1,6 @@
 // epoll(7) in memory. Files say that something changed; the set remembers whom to ask; `wait` asks them.
 
-import AIOKernel
+package import AIOKernel
 import SystemPackage
 
 /// Theory of operation, which is Linux's own (fs/eventpoll.c). A set has watches and a ready list. A change
@@ -70,9 +70,11 @@ final class EpollSet: SimulatedFile {
 }
 
 extension SimulatedKernel {
-    func makeEpoll() throws(AIOError) -> Descriptor { try openOrThrow(EpollSet(), call: "epoll_create1") }
+    package func makeEpoll() throws(AIOError) -> Descriptor {
+        try openOrThrow(EpollSet(), call: "epoll_create1")
+    }
 
-    func add(
+    package func add(
         _ target: borrowing Descriptor, to epoll: borrowing Descriptor, interest: Interest, token: UInt64
     ) throws(AIOError) {
         guard
@@ -92,7 +94,7 @@ extension SimulatedKernel {
         if !current.isDisjoint(with: watch.mask) { watch.putOnReadyList() }
     }
 
-    func modify(
+    package func modify(
         _ target: borrowing Descriptor, in epoll: borrowing Descriptor, interest: Interest, token: UInt64
     ) throws(AIOError) {
         guard let watch = watch(of: target.number, in: epoll.number, for: "epoll_ctl, modify") else {
@@ -105,7 +107,7 @@ extension SimulatedKernel {
         if !current.isDisjoint(with: watch.mask) { watch.putOnReadyList() }
     }
 
-    func remove(_ target: borrowing Descriptor, from epoll: borrowing Descriptor) {
+    package func remove(_ target: borrowing Descriptor, from epoll: borrowing Descriptor) {
         guard let watch = watch(of: target.number, in: epoll.number, for: "epoll_ctl, remove") else { return }
         trace.note("epoll_ctl, remove", Int(target.number))
         watch.epoll.forget(watch)
@@ -125,7 +127,9 @@ extension SimulatedKernel {
     /// Never blocks: who may block has said so to the host with `.wait`, and is called when there is
     /// something. A call that would have to block is a violation: a thread that sleeps without the schedule
     /// knowing.
-    func wait(on epoll: borrowing Descriptor, into batch: ReadinessBatch, timeout: Duration?) -> CallResult {
+    package func wait(on epoll: borrowing Descriptor, into batch: ReadinessBatch, timeout: Duration?)
+        -> CallResult
+    {
         guard let set = file(epoll.number, as: EpollSet.self, for: "epoll_wait") else {
             return CallResult(.badFileDescriptor)
         }
@@ -150,7 +154,7 @@ extension SimulatedKernel {
 
     /// Whether a `wait` on this set would return with something, for the host. False for what is no set:
     /// whoever waits on that sleeps until its deadline.
-    func hasSomething(on epoll: Int32) -> Bool {
+    package func hasSomething(on epoll: Int32) -> Bool {
         guard epoll >= 0, epoll < table.count, let set = table[Int(epoll)] as? EpollSet else { return false }
         return set.hasSomething
     }

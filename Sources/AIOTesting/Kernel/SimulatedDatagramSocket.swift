@@ -1,8 +1,8 @@
 // Datagram sockets in memory, as far as sending goes: udp(7), sendmmsg(2). What a socket has taken lies in its send
 // buffer until a test lets it leave, and from then on in a list; nothing ever arrives.
 
-import AIOBytes
-import AIOKernel
+package import AIOBytes
+package import AIOKernel
 import SystemPackage
 
 /// A UDP socket.
@@ -43,11 +43,11 @@ final class SimulatedDatagramSocket: SimulatedFile {
 }
 
 extension SimulatedKernel {
-    func makeDatagramSocket(for endpoint: Endpoint) throws(AIOError) -> Descriptor {
+    package func makeDatagramSocket(for endpoint: Endpoint) throws(AIOError) -> Descriptor {
         try openOrThrow(SimulatedDatagramSocket(bufferMax: options.sendBufferDatagramsMax), call: "socket")
     }
 
-    func set(_ option: DatagramSocketOption, on socket: borrowing Descriptor) throws(AIOError) {
+    package func set(_ option: DatagramSocketOption, on socket: borrowing Descriptor) throws(AIOError) {
         if isDatagramSocket(socket.number) { return }
         trace.violation("setsockopt of \(socket.number), which is no datagram socket")
     }
@@ -62,7 +62,7 @@ extension SimulatedKernel {
         table.indices.contains(Int(number)) ? table[Int(number)] as? SimulatedDatagramSocket : nil
     }
 
-    func sendDatagrams(_ batch: OutboundDatagrams, to socket: borrowing Descriptor) -> CallResult {
+    package func sendDatagrams(_ batch: OutboundDatagrams, to socket: borrowing Descriptor) -> CallResult {
         let number = socket.number
         guard let file = file(number, as: SimulatedDatagramSocket.self, for: "sendmmsg") else {
             return CallResult(.badFileDescriptor)
@@ -75,7 +75,7 @@ extension SimulatedKernel {
         return result
     }
 
-    func receiveDatagrams(
+    package func receiveDatagrams(
         from socket: borrowing Descriptor, into batch: InboundDatagrams, atMost byteCountMax: Int
     ) -> CallResult { CallResult(.resourceTemporarilyUnavailable) }
 }

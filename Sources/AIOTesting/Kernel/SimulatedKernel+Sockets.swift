@@ -1,66 +1,62 @@
 // Socket calls in memory: socket(7), accept(2), connect(2), recv(2), sendmsg(2), shutdown(2). None of them
-// waits, and none moves anything to the other end: see SimulatedKernel+Network.swift.
+// waits, and none moves anything to the other end: see Network/SimulatedNetwork.swift.
 
-import AIOBytes
-import AIOKernel
-import SystemPackage
-
-/// An address in use.
-struct SocketBinding {
-    let endpoint: Endpoint
-    let stream: SimulatedStream
-    var sharesPort = false
-}
+package import AIOBytes
+package import AIOKernel
+package import SystemPackage
 
 extension SimulatedKernel {
     // MARK: Setting up
 
-    func makeStreamSocket(for endpoint: Endpoint) throws(AIOError) -> Descriptor {
-        try openOrThrow(SimulatedStream(options: options), call: "socket")
+    package func makeStreamSocket(for endpoint: Endpoint) throws(AIOError) -> Descriptor {
+        try openOrThrow(
+            SimulatedStream(
+                sendMax: options.sendBufferByteCount, receiveMax: options.receiveBufferByteCount),
+            call: "socket")
     }
 
-    func set(_ option: SocketOption, on socket: borrowing Descriptor) throws(AIOError) {
+    package func set(_ option: SocketOption, on socket: borrowing Descriptor) throws(AIOError) {
         let stream = try stream(socket.number, for: "setsockopt")
         guard case .reusePort(true) = option else { return }
         stream.sharesPort = true
-        for index in bindings.indices where bindings[index].stream === stream {
-            bindings[index].sharesPort = true
+        for index in network.bindings.indices where network.bindings[index].stream === stream {
+            network.bindings[index].sharesPort = true
         }
     }
 
-    func bind(_ socket: borrowing Descriptor, to endpoint: Endpoint) throws(AIOError) {
+    package func bind(_ socket: borrowing Descriptor, to endpoint: Endpoint) throws(AIOError) {
         var endpoint = endpoint
-        if endpoint.port == 0, let address = endpoint.address { endpoint = .ip(address, port: takePort()) }
+        if endpoint.port == 0, let address = endpoint.address {
+            endpoint = .ip(address, port: network.takePort())
+        }
         if let datagrams = datagramSocket(socket.number) { return datagrams.local = endpoint }
         let stream = try stream(socket.number, for: "bind")
-        for binding in bindings
-        where binding.endpoint == endpoint && !(binding.sharesPort && stream.sharesPort) {
+        for binding in network.bindings
+        where binding.endpoint == endpoint && binding.machine === self
+            && !(binding.sharesPort && stream.sharesPort)
+        {
             throw AIOError(errno: .addressInUse, call: "bind", detail: endpoint.description)
         }
         stream.local = endpoint
-        bindings.append(SocketBinding(endpoint: endpoint, stream: stream, sharesPort: stream.sharesPort))
+        network.bindings.append(
+            SocketBinding(endpoint: endpoint, stream: stream, machine: self, sharesPort: stream.sharesPort))
     }
 
-    func listen(_ socket: borrowing Descriptor, backlog: Int) throws(AIOError) {
+    package func listen(_ socket: borrowing Descriptor, backlog: Int) throws(AIOError) {
         let stream = try stream(socket.number, for: "listen")
         stream.phase = .listening
         stream.backlog = max(1, backlog)
     }
 
-    func localEndpoint(of socket: borrowing Descriptor) throws(AIOError) -> Endpoint {
+    package func localEndpoint(of socket: borrowing Descriptor) throws(AIOError) -> Endpoint {
         if let datagrams = datagramSocket(socket.number) { return datagrams.local ?? .unnamed }
         return try stream(socket.number, for: "getsockname").local ?? .unnamed
     }
 
-    func peerEndpoint(of socket: borrowing Descriptor) throws(AIOError) -> Endpoint {
+    package func peerEndpoint(of socket: borrowing Descriptor) throws(AIOError) -> Endpoint {
         let peer = try stream(socket.number, for: "getpeername").peer
         guard let peer else { throw AIOError(errno: .socketNotConnected, call: "getpeername") }
         return peer
-    }
-
-    func takePort() -> UInt16 {
-        nextPort += 1
-        return nextPort
     }
 
     private func stream(_ number: Int32, for call: String) throws(AIOError) -> SimulatedStream {
@@ -73,9 +69,9 @@ extension SimulatedKernel {
     // MARK: Connecting and accepting
 
     /// Always in progress, and the wire carries the handshake; but a datagram socket only gets its addresses.
-    func connect(_ socket: borrowing Descriptor, to endpoint: Endpoint) -> CallResult {
+    package func connect(_ socket: borrowing Descriptor, to endpoint: Endpoint) -> CallResult {
         if let datagrams = datagramSocket(socket.number) {
-            datagrams.local = .ip(.loopbackV4, port: takePort())
+            datagrams.local = .ip(.loopbackV4, port: network.takePort())
             return CallResult(rawValue: 0)
         }
         guard let stream = file(socket.number, as: SimulatedStream.self, for: "connect") else {
@@ -84,15 +80,16 @@ extension SimulatedKernel {
         stream.phase = .connecting
         stream.peer = endpoint
         if stream.local == nil {
-            stream.local = endpoint.isIP ? .ip(.loopbackV4, port: takePort()) : .unnamed
+            let isFar = endpoint.address.map { !$0.isLoopback } ?? false
+            let own: IPAddress = isFar ? address : .loopbackV4
+            stream.local = endpoint.isIP ? .ip(own, port: network.takePort()) : .unnamed
         }
-        handshakes.append(Handshake(stream: stream, target: endpoint))
         trace.note("connect", Int(socket.number))
-        noteActivity()
+        network.begin(stream, to: endpoint, from: self)
         return CallResult(.nowInProgress)
     }
 
-    func accept(from listener: borrowing Descriptor) -> AcceptResult {
+    package func accept(from listener: borrowing Descriptor) -> AcceptResult {
         guard let stream = file(listener.number, as: SimulatedStream.self, for: "accept") else {
             return .failed(.badFileDescriptor)
         }
@@ -110,7 +107,7 @@ extension SimulatedKernel {
         return .accepted(accepted, peer: first.peer ?? .unnamed)
     }
 
-    func takeError(of socket: borrowing Descriptor) -> Errno? {
+    package func takeError(of socket: borrowing Descriptor) -> Errno? {
         guard let stream = file(socket.number, as: SimulatedStream.self, for: "getsockopt") else {
             return .badFileDescriptor
         }
@@ -121,7 +118,7 @@ extension SimulatedKernel {
 
     /// All that has arrived, as far as it fits: the engine may conclude from a short read that there is no
     /// more.
-    func receive(from socket: borrowing Descriptor, into span: inout OutputRawSpan) -> CallResult {
+    package func receive(from socket: borrowing Descriptor, into span: inout OutputRawSpan) -> CallResult {
         let number = socket.number
         guard let stream = file(number, as: SimulatedStream.self, for: "recv") else {
             return CallResult(.badFileDescriptor)
@@ -150,7 +147,7 @@ extension SimulatedKernel {
     }
 
     /// What fits, or less: whoever wrote less than it wanted waits for the edge.
-    func send(_ batch: WriteBatch, to socket: borrowing Descriptor) -> CallResult {
+    package func send(_ batch: WriteBatch, to socket: borrowing Descriptor) -> CallResult {
         let number = socket.number
         guard let stream = file(number, as: SimulatedStream.self, for: "sendmsg") else {
             return CallResult(.badFileDescriptor)
@@ -168,21 +165,20 @@ extension SimulatedKernel {
             return CallResult(.brokenPipe)
         }
         var room = min(stream.freeSpace, batch.byteCount)
-        if room > 1, chance.isOne(in: 4) { room = chance.number(in: 1...room) }
+        if room > 1, let oneIn = options.shortWritesOneIn, chance.isOne(in: oneIn) {
+            room = chance.number(in: 1...room)
+        }
         if room < batch.byteCount { stream.wantsSpace = true }
         guard room > 0 else { return CallResult(.resourceTemporarilyUnavailable) }
-        var left = room
-        for part in batch.parts where left > 0 {
-            let taken = part.prefix(left)
-            outgoing.sent.append(contentsOf: taken)
-            left -= taken.count
-        }
+        var taken: [UInt8] = []
+        for part in batch.parts where taken.count < room { taken += part.prefix(room - taken.count) }
+        outgoing.send(taken, due: network.dueTime())
         noteActivity()
         return CallResult(rawValue: room)
     }
 
     /// Linux wakes who polls the socket, with no particular direction (inet_shutdown).
-    func finishWriting(_ socket: borrowing Descriptor) -> CallResult {
+    package func finishWriting(_ socket: borrowing Descriptor) -> CallResult {
         guard let stream = file(socket.number, as: SimulatedStream.self, for: "shutdown") else {
             return CallResult(.badFileDescriptor)
         }
@@ -197,7 +193,7 @@ extension SimulatedKernel {
         return CallResult(rawValue: 0)
     }
 
-    func resetOnClose(_ socket: borrowing Descriptor) {
+    package func resetOnClose(_ socket: borrowing Descriptor) {
         file(socket.number, as: SimulatedStream.self, for: "setsockopt")?.resetsOnClose = true
     }
 }

@@ -1,12 +1,12 @@
-// The kernel of a simulation: descriptors, virtual time, chance. The engine and the scripts of a test call it
-// through the `Kernel` protocol; epoll is in SimulatedKernel+Readiness.swift, sockets in +Sockets, the wire
-// in +Network.
+// The kernel of a simulated machine: descriptors and counters. The engine and the scripts of a test call it through the
+// `Kernel` protocol; epoll is in SimulatedKernel+Readiness.swift, sockets in +Sockets, what joins machines in Network/.
 
-import AIOKernel
+package import AIOBytes
+package import AIOKernel
 import SystemPackage
 
 /// What an open number stands for: an epoll set, an event counter, a stream socket, a placeholder.
-class SimulatedFile {
+package class SimulatedFile {
     /// The epoll sets it is in.
     final var watches: [EpollWatch] = []
 
@@ -25,16 +25,28 @@ class SimulatedFile {
 final class PlaceholderFile: SimulatedFile {}
 
 /// How a simulated machine is made, and what is broken in it on purpose.
-struct SimulatedKernelOptions {
+package struct SimulatedKernelOptions: Sendable {
     /// Of a socket; bytes.
-    var sendBufferByteCount = 128
-    var receiveBufferByteCount = 128
+    package var sendBufferByteCount = 128
+    package var receiveBufferByteCount = 128
     /// Of a UDP socket.
-    var sendBufferDatagramsMax = 4
+    package var sendBufferDatagramsMax = 4
     /// Numbers in the table, 3 and up.
-    var descriptorsMax = 1_000
+    package var descriptorsMax = 1_000
+    /// One write of so many takes less than fits, as a kernel may; nil: none does.
+    package var shortWritesOneIn: Int? = 4
     /// The signal of an event counter, counted from 1, that never arrives: a planted lost wake-up.
-    var lostSignal: Int?
+    package var lostSignal: Int?
+}
+
+extension SimulatedKernelOptions {
+    /// Buffers as large as Linux begins with, so that ordinary tests meet them when they mean to.
+    package static let roomy = SimulatedKernelOptions(
+        sendBufferByteCount: 16_384, receiveBufferByteCount: 65_536)
+
+    /// Of a peer, whose script says in which pieces it writes.
+    package static let exact = SimulatedKernelOptions(
+        sendBufferByteCount: 16_384, receiveBufferByteCount: 65_536, shortWritesOneIn: nil)
 }
 
 /// A kernel in memory.
@@ -48,43 +60,34 @@ struct SimulatedKernelOptions {
 /// Nothing here is iterated in the order of a hash table, which differs from one process to the next.
 ///
 /// Sendable, unchecked: a simulation and all its parts are used by the one thread that runs the test.
-final class SimulatedKernel: Kernel, @unchecked Sendable {
-    let options: SimulatedKernelOptions
-    let trace: SimulationTrace
+package final class SimulatedKernel: Kernel, @unchecked Sendable {
+    package let options: SimulatedKernelOptions
+    package let network: SimulatedNetwork
+    package let trace: SimulationTrace
     var chance: SeededRandom
+    /// Its address in the network, besides loopback.
+    package var address = IPAddress.v4(10, 0, 0, 1)
     /// Called where the thread that makes a call could lose the processor and holds no lock of the engine's.
-    var preempt: () -> Void = {}
-    /// Grows with all that brings something about: bytes, connections, ends, signals. A simulation in which
-    /// only time passes is stalled.
-    private(set) var activity = 0
+    package var preempt: () -> Void = {}
 
     var table: [SimulatedFile?] = [nil, nil, nil]
-    var bindings: [SocketBinding] = []
-    var links: [StreamLink] = []
-    /// All ends of connections, which links point to without holding them.
-    var streams: [SimulatedStream] = []
-    var handshakes: [Handshake] = []
-    var nextPort: UInt16 = 40_000
     private var signalCount = 0
-    private(set) var now = MonotonicTime(nanoseconds: 1_000_000_000_000)
 
-    init(options: SimulatedKernelOptions, chance: SeededRandom, trace: SimulationTrace) {
+    package init(
+        options: SimulatedKernelOptions, network: SimulatedNetwork, chance: SeededRandom
+    ) {
         self.options = options
+        self.network = network
         self.chance = chance
-        self.trace = trace
-        trace.nanoseconds = now.nanoseconds
+        trace = network.trace
     }
 
     // MARK: Time and chance
 
-    func advance(to time: MonotonicTime) {
-        now = max(now, time)
-        trace.nanoseconds = now.nanoseconds
-    }
-
-    func random() -> UInt64 { chance.next() }
-    var usableProcessorCount: Int { 2 }
-    func noteActivity() { activity += 1 }
+    package var now: MonotonicTime { network.time.now }
+    package func random() -> UInt64 { chance.next() }
+    package var usableProcessorCount: Int { 2 }
+    func noteActivity() { network.noteActivity() }
 
     // MARK: Descriptors
 
@@ -112,7 +115,7 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         return nil
     }
 
-    func close(_ number: Int32) {
+    package func close(_ number: Int32) {
         guard let file = file(number, as: SimulatedFile.self, for: "close") else { return }
         trace.note("close", Int(number))
         table[Int(number)] = nil
@@ -121,20 +124,22 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         file.closed(by: self)
     }
 
-    func openPlaceholder() throws(AIOError) -> Descriptor { try openOrThrow(PlaceholderFile(), call: "open") }
+    package func openPlaceholder() throws(AIOError) -> Descriptor {
+        try openOrThrow(PlaceholderFile(), call: "open")
+    }
 
     /// What nobody has closed: number and kind.
-    var openDescriptors: [String] {
+    package var openDescriptors: [String] {
         table.indices.compactMap { number in table[number].map { "\(number) (\(type(of: $0)))" } }
     }
 
     // MARK: Event counters
 
-    func makeEventCounter() throws(AIOError) -> Descriptor {
+    package func makeEventCounter() throws(AIOError) -> Descriptor {
         try openOrThrow(EventCounter(), call: "eventfd")
     }
 
-    func signal(_ counter: borrowing Descriptor) {
+    package func signal(_ counter: borrowing Descriptor) {
         guard let file = file(counter.number, as: EventCounter.self, for: "signal") else { return }
         signalCount += 1
         let isLost = signalCount == options.lostSignal
@@ -145,21 +150,25 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
 
     // MARK: What this kernel has not
 
-    func removeStaleSocket(at path: String) -> Bool { false }
-    func socketFileIdentity(at path: String) -> FileIdentity? { nil }
-    func removeSocketFile(at path: String) {}
+    package func removeStaleSocket(at path: String) -> Bool { false }
+    package func socketFileIdentity(at path: String) -> FileIdentity? { nil }
+    package func removeSocketFile(at path: String) {}
 
-    func resolve(host: String, port: UInt16) throws(AIOError) -> [Endpoint] { [.ip(.loopbackV4, port: port)] }
+    package func resolve(host: String, port: UInt16) throws(AIOError) -> [Endpoint] {
+        [.ip(.loopbackV4, port: port)]
+    }
 
-    func makeDiskContext(requestsMax: Int) throws(AIOError) -> DiskContext {
+    package func makeDiskContext(requestsMax: Int) throws(AIOError) -> DiskContext {
         throw AIOError(.unsupported, call: "io_setup", detail: "the simulated kernel has no disk")
     }
 
-    func destroyDiskContext(_ identity: UInt) { trace.violation("io_destroy of \(identity)") }
-    func submit(_ requests: [DiskRequest], to context: borrowing DiskContext) -> CallResult {
+    package func destroyDiskContext(_ identity: UInt) { trace.violation("io_destroy of \(identity)") }
+    package func submit(_ requests: [DiskRequest], to context: borrowing DiskContext) -> CallResult {
         CallResult(.noFunction)
     }
-    func reap(from context: borrowing DiskContext, into completions: inout [DiskCompletion]) -> CallResult {
+    package func reap(from context: borrowing DiskContext, into completions: inout [DiskCompletion])
+        -> CallResult
+    {
         CallResult(.noFunction)
     }
 }

@@ -2,6 +2,7 @@
 // the engine is tested against a fairy tale.
 
 import AIOKernel
+@testable import AIOTesting
 import SystemPackage
 import Testing
 
@@ -161,10 +162,10 @@ import Testing
         _ = kernel.connect(first, to: endpoint)
         _ = kernel.connect(second, to: endpoint)
         pair.settle()
-        #expect(kernel.handshakes.count == 1, "the queue has room for one")
+        #expect(kernel.network.handshakes.count == 1, "the queue has room for one")
         pair.closeListener()
         pair.settle()
-        #expect(kernel.handshakes.isEmpty)
+        #expect(kernel.network.handshakes.isEmpty)
         // Whichever was queued was reset by the listener's close, the other one was refused.
         let errors = [kernel.takeError(of: first), kernel.takeError(of: second)].compactMap { $0 }
         #expect(errors.contains(.connectionRefused) && errors.contains(.connectionReset))
@@ -173,8 +174,7 @@ import Testing
     @Test("a double close and a call on a closed number are violations; open numbers are listed")
     func violations() throws {
         let trace = SimulationTrace()
-        let kernel = SimulatedKernel(
-            options: SimulatedKernelOptions(), chance: SeededRandom(seed: 1), trace: trace)
+        let kernel = SimulatedKernel(options: SimulatedKernelOptions(), seed: 1, trace: trace)
         let number = try kernel.makeEventCounter().number
         #expect(trace.violations.isEmpty)
         kernel.close(number)
@@ -187,8 +187,7 @@ import Testing
     @Test("an event counter that nobody reads reports each signal, and two before a wait as one")
     func eventCounters() throws {
         let trace = SimulationTrace()
-        let kernel = SimulatedKernel(
-            options: SimulatedKernelOptions(), chance: SeededRandom(seed: 1), trace: trace)
+        let kernel = SimulatedKernel(options: SimulatedKernelOptions(), seed: 1, trace: trace)
         let set = try kernel.makeEpoll()
         let counter = try kernel.makeEventCounter()
         let batch = ReadinessBatch(capacity: 4)

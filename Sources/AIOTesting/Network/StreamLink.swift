@@ -1,0 +1,115 @@
+// One direction of a simulated connection: what was sent and is under way, what has arrived, and in which pieces the
+// one becomes the other.
+
+import AIOKernel
+
+/// In which pieces what a socket sends arrives at the other end.
+public enum Arrival: Sendable, Hashable {
+    /// In pieces that are drawn from the seed; what is sent together may arrive apart, and the other way round.
+    case drawn
+    /// All that has been sent, as far as there is room.
+    case together
+    /// What one write sent arrives as one piece, and only once the piece before was read: a read of its own.
+    case asSent
+    /// A byte, and only once the one before was read.
+    case oneByteAtATime
+    /// As sent, but that no piece reaches across this position of the stream, counted from its first byte.
+    case split(at: Int)
+}
+
+/// One direction of a connection.
+///
+/// Sent bytes first lie in the sender's buffer. The network moves some of them into the receiver's, as far as
+/// there is room, and the end behind the last of them. A reset overtakes what lies in the sender's buffer,
+/// but not what has arrived.
+final class StreamLink {
+    unowned let sender: SimulatedStream
+    unowned let receiver: SimulatedStream
+    private(set) var sent: [UInt8] = []
+    /// The lengths of the writes that `sent` consists of, and when each may arrive.
+    private var writes: [(byteCount: Int, due: MonotonicTime)] = []
+    var arrived: [UInt8] = []
+    var arrival = Arrival.drawn
+    /// Bytes that have arrived since the beginning.
+    private var arrivedCount = 0
+    /// The sender ended its side, and whether the receiver knows.
+    var hasEnd = false
+    var endArrived = false
+    /// The sender reset the connection.
+    var hasReset = false
+    /// Nothing more will come of it.
+    var isDead = false
+
+    init(from sender: SimulatedStream, to receiver: SimulatedStream) {
+        self.sender = sender
+        self.receiver = receiver
+    }
+
+    func send(_ bytes: some Collection<UInt8>, due: MonotonicTime) {
+        sent.append(contentsOf: bytes)
+        writes.append((bytes.count, due))
+    }
+
+    func reset() {
+        guard !isDead else { return }
+        discard()
+        hasReset = true
+    }
+
+    /// What was sent and has not arrived never will.
+    func discard() {
+        sent = []
+        writes = []
+    }
+
+    /// When the next piece may arrive; nil if there is none.
+    var due: MonotonicTime? { writes.first?.due }
+
+    /// The length of the piece that arrives next, now that there is `room`; zero if none may.
+    func nextPiece(room: Int, now: MonotonicTime, chance: inout SeededRandom) -> Int {
+        let most = min(room, ready(now))
+        guard most > 0 else { return 0 }
+        switch arrival {
+        case .drawn: return chance.isOne(in: 2) ? most : chance.number(in: 1...most)
+        case .together: return most
+        case .asSent: return arrived.isEmpty ? min(most, writes[0].byteCount) : 0
+        case .oneByteAtATime: return arrived.isEmpty ? 1 : 0
+        case .split(let position):
+            guard arrived.isEmpty else { return 0 }
+            let piece = min(most, writes[0].byteCount)
+            let left = position - arrivedCount
+            return left > 0 ? min(piece, left) : piece
+        }
+    }
+
+    /// Whether a piece may arrive, without drawing which.
+    func hasPiece(room: Int, now: MonotonicTime) -> Bool {
+        guard room > 0, let first = writes.first, first.due <= now else { return false }
+        switch arrival {
+        case .drawn, .together: return true
+        case .asSent, .oneByteAtATime, .split: return arrived.isEmpty
+        }
+    }
+
+    private func ready(_ now: MonotonicTime) -> Int {
+        var byteCount = 0
+        for write in writes {
+            if write.due > now { break }
+            byteCount += write.byteCount
+        }
+        return byteCount
+    }
+
+    func deliver(_ byteCount: Int) {
+        arrived.append(contentsOf: sent.prefix(byteCount))
+        arrivedCount += byteCount
+        sent.removeFirst(byteCount)
+        var left = byteCount
+        while left > 0 {
+            let taken = min(left, writes[0].byteCount)
+            writes[0].byteCount -= taken
+            left -= taken
+            if writes[0].byteCount == 0 { writes.removeFirst() }
+        }
+    }
+}

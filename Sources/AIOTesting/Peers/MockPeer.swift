@@ -1,0 +1,174 @@
+// The everyday tool: the other side of one connection, as a script. Sends, and says what it expects to come.
+
+public import AIOBytes
+public import AIOKernel
+import SystemPackage
+public import Testing
+
+/// The peer of a connection under test, over a simulated network.
+///
+/// It reads whatever comes as soon as it comes, unless it is stalled; `expect` and its relatives look at what has come.
+/// None of them ever hangs: each ends when what it waits for is there, when that can no longer come, when its time is over,
+/// in virtual time, or when nobody in the simulation can go on. A mismatch is recorded as an issue at the line of the
+/// call, with the difference, and thrown.
+///
+/// Sendable, unchecked: all of it runs on the simulation's thread.
+public final class MockPeer: @unchecked Sendable {
+    let simulation: Simulation
+    let socket: PeerSocket
+
+    init(simulation: Simulation, socket: PeerSocket) {
+        self.simulation = simulation
+        self.socket = socket
+    }
+
+    /// How long `expect` waits, in virtual time, if nothing else is said.
+    public static let patience: Duration = .seconds(60)
+
+    /// This side's address, as the server sees it.
+    public var endpoint: Endpoint? { socket.local }
+    /// Bytes that have come since the beginning.
+    public var receivedByteCount: Int { socket.receivedCount }
+
+    // MARK: Sending
+
+    /// Sends `bytes`; with the arrival `.asSent`, which is the default, they arrive as a read of their own. Suspends until
+    /// this side's kernel has taken them, which is at once unless the other side does not read.
+    public func send(_ bytes: Bytes) async throws {
+        socket.send(bytes)
+        let what = { "room for what the peer sends: \(self.socket.unsentByteCount) bytes are left" }
+        try await settled(
+            simulation.waits.wait(for: what, until: deadline(Self.patience)) { [socket] in
+                socket.unsentByteCount == 0 || socket.isOver
+            }, or: what)
+    }
+
+    /// Ends this side's writing, behind what was sent (a FIN).
+    public func halfClose() { socket.halfClose() }
+    /// Cuts the connection (a RST): what has not arrived is lost.
+    public func reset() { socket.reset() }
+    /// Closes this side's socket, as a process that ends does: with a reset if something is unread.
+    public func close() { socket.close() }
+
+    // MARK: Reading
+
+    /// Stops reading: the other side's writes fill the buffers and then wait.
+    public func stall() { socket.isStalled = true }
+    /// Reads again.
+    public func resume() { socket.isStalled = false }
+
+    /// The next bytes are these. More may follow.
+    public func expect(
+        _ expected: Bytes, within time: Duration = MockPeer.patience,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let expected = [UInt8](expected)
+        let socket = socket
+        let outcome = await simulation.waits.wait(
+            for: { "\(quoted(expected)); so far \(quoted(socket.received))" }, until: deadline(time)
+        ) {
+            socket.received.count >= expected.count || !expected.starts(with: socket.received)
+                || socket.isOver
+        }
+        let got = socket.received.prefix(expected.count)
+        if got.elementsEqual(expected) {
+            _ = socket.take(expected.count)
+            return
+        }
+        if case .cancelled = outcome { throw CancellationError() }
+        try fail(
+            difference(expected: expected, got: socket.received) + "\n" + ending(outcome, time),
+            at: sourceLocation)
+    }
+
+    /// Everything that comes until the other side ends, which it must do in order.
+    public func receiveToEnd(
+        within time: Duration = MockPeer.patience, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> Bytes {
+        let socket = socket
+        let outcome = await simulation.waits.wait(for: { "the end" }, until: deadline(time)) { socket.isOver }
+        guard socket.sawEnd else { try fail("no end came\n" + ending(outcome, time), at: sourceLocation) }
+        return Bytes(socket.take(.max))
+    }
+
+    /// The other side ends its writing in order, and nothing comes before.
+    public func expectEnd(
+        within time: Duration = MockPeer.patience, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let socket = socket
+        let outcome = await simulation.waits.wait(for: { "the end" }, until: deadline(time)) {
+            socket.isOver || !socket.received.isEmpty
+        }
+        if case .cancelled = outcome { throw CancellationError() }
+        if !socket.received.isEmpty {
+            try fail("expected the end, but got \(quoted(socket.received))", at: sourceLocation)
+        }
+        if !socket.sawEnd { try fail("expected the end\n" + ending(outcome, time), at: sourceLocation) }
+    }
+
+    /// The other side resets the connection.
+    public func expectReset(
+        within time: Duration = MockPeer.patience, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let socket = socket
+        let outcome = await simulation.waits.wait(for: { "a reset" }, until: deadline(time)) { socket.isOver }
+        if case .cancelled = outcome { throw CancellationError() }
+        guard socket.error == .connectionReset || socket.error == .brokenPipe else {
+            try fail("expected a reset\n" + ending(outcome, time), at: sourceLocation)
+        }
+    }
+
+    /// For so long, in virtual time, nothing comes: no byte, no end, no reset.
+    public func expectSilence(
+        for time: Duration, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let socket = socket
+        let outcome = await simulation.waits.wait(for: { "silence" }, until: deadline(time)) {
+            socket.isOver || !socket.received.isEmpty
+        }
+        switch outcome {
+        case .timedOut: return
+        case .cancelled: throw CancellationError()
+        case .ready:
+            let what = socket.received.isEmpty ? ending(outcome, time) : quoted(socket.received)
+            try fail("expected silence for \(time), but got \(what)", at: sourceLocation)
+        case .failed(let failure): try fail(failure.description, at: sourceLocation)
+        }
+    }
+
+    /// Waits until everybody has done what can be done without time passing.
+    public func settle() async { await simulation.settle() }
+
+    // MARK: Parts
+
+    private func deadline(_ time: Duration) -> MonotonicTime { simulation.time.now.advanced(by: time) }
+
+    private func settled(_ outcome: Waits.Outcome, or what: () -> String) throws {
+        switch outcome {
+        case .ready: return
+        case .cancelled: throw CancellationError()
+        case .timedOut: throw SimulationError("the time is over for \(what())")
+        case .failed(let failure): throw SimulationError(failure.description)
+        }
+    }
+
+    /// Why no more came.
+    private func ending(_ outcome: Waits.Outcome, _ time: Duration) -> String {
+        if let error = socket.error { return "the connection failed: \(error)" }
+        if socket.sawEnd { return "the other side ended" }
+        if case .failed(let failure) = outcome { return failure.title + ": " + failure.description }
+        if case .timedOut = outcome { return "nothing more came for \(time)" }
+        return ""
+    }
+
+    private func fail(_ text: String, at location: SourceLocation) throws -> Never {
+        let failure = PeerMismatch(description: text)
+        Issue.record(failure, sourceLocation: location)
+        throw failure
+    }
+}
+
+/// What a peer expected did not come. Recorded as an issue already where it is thrown.
+public struct PeerMismatch: Error, CustomStringConvertible {
+    public let description: String
+}

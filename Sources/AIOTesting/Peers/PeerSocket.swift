@@ -1,0 +1,120 @@
+// The socket of a mock peer: reads whatever comes, unless it is stalled, and sends what it is given, as one of the
+// runners of the simulation.
+
+import AIOBytes
+import AIOKernel
+import SystemPackage
+
+/// A connected socket on a machine of its own. Sendable, unchecked: see `Runner`.
+final class PeerSocket: Runner, @unchecked Sendable {
+    let name: String
+    private let kernel: SimulatedKernel
+    private let stream: SimulatedStream
+    private var descriptor: Descriptor?
+    private let slabs = SlabPool(slabByteCount: 65_536, idleSlabsMax: 1)
+
+    /// What has come and was not looked at yet.
+    private(set) var received: [UInt8] = []
+    private(set) var receivedCount = 0
+    /// What is still to be sent: one write after the other.
+    private var outgoing: [Bytes] = []
+    private var endsAfterThat = false
+    private(set) var sentCount = 0
+    /// The other side has ended, in order.
+    private(set) var sawEnd = false
+    /// What the connection failed with.
+    private(set) var error: Errno?
+    /// It reads nothing.
+    var isStalled = false
+
+    init(name: String, kernel: SimulatedKernel, target: Endpoint, arrival: Arrival) throws(AIOError) {
+        self.name = name
+        self.kernel = kernel
+        let socket = try kernel.makeStreamSocket(for: target)
+        guard let stream = kernel.file(socket.number, as: SimulatedStream.self, for: "socket") else {
+            throw AIOError(.other, call: "socket")
+        }
+        self.stream = stream
+        stream.arrival = arrival
+        _ = kernel.connect(socket, to: target)
+        descriptor = consume socket
+    }
+
+    var isConnecting: Bool { stream.phase == .connecting }
+    var local: Endpoint? { stream.local }
+    /// Given to this peer and not taken by its kernel yet, and what that holds.
+    var unsentByteCount: Int { outgoing.reduce(0) { $0 + $1.count } }
+    var undeliveredByteCount: Int { unsentByteCount + (stream.outgoing?.sent.count ?? 0) }
+    /// Nothing more will come.
+    var isOver: Bool { sawEnd || error != nil || descriptor == nil }
+
+    // MARK: What scripts do
+
+    func send(_ bytes: Bytes) { if !bytes.isEmpty { outgoing.append(bytes) } }
+    func halfClose() { endsAfterThat = true }
+
+    func reset() {
+        guard descriptor != nil else { return }
+        kernel.resetOnClose(descriptor!)
+        descriptor = nil
+    }
+
+    func close() { descriptor = nil }
+
+    /// Takes what has come from the front.
+    func take(_ byteCount: Int) -> [UInt8] {
+        let taken = Array(received.prefix(byteCount))
+        received.removeFirst(taken.count)
+        return taken
+    }
+
+    // MARK: Steps
+
+    private var canReceive: Bool {
+        guard !isStalled, !sawEnd, error == nil else { return false }
+        return !stream.poll().isDisjoint(with: [.readable, .hangUp, .error])
+    }
+
+    private var canSend: Bool {
+        guard stream.phase == .connected, error == nil else { return false }
+        return outgoing.isEmpty ? endsAfterThat && !stream.hasEnded : stream.freeSpace > 0
+    }
+
+    var canStep: Bool { descriptor != nil && !isConnecting && (canReceive || canSend) }
+    var deadline: MonotonicTime? { nil }
+    var isAlive: Bool { false }
+    var waitsFor: String? { nil }
+
+    func step() { if canReceive { receive() } else { sendSome() } }
+
+    private func receive() {
+        let (filled, bytes) = slabs.receive(atMost: 65_536, expecting: 4_096) { span in
+            kernel.receive(from: descriptor!, into: &span).rawValue
+        }
+        bytes.delivered()
+        let result = CallResult(rawValue: filled)
+        if filled > 0 {
+            received += bytes
+            receivedCount += filled
+        } else if filled == 0 {
+            sawEnd = true
+        } else if !result.wouldBlock {
+            error = result.errno
+        }
+    }
+
+    private func sendSome() {
+        guard let first = outgoing.first else {
+            _ = kernel.finishWriting(descriptor!)
+            return
+        }
+        let result = kernel.send(first, to: descriptor!)
+        guard result.isSuccess else {
+            if !result.wouldBlock { error = result.errno }
+            return
+        }
+        sentCount += result.count
+        outgoing[0] = Bytes(first.dropFirst(result.count))
+        if outgoing[0].isEmpty { outgoing.removeFirst() }
+    }
+}

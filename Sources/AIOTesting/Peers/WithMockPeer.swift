@@ -1,0 +1,124 @@
+// `withMockPeer`: a handler under test, served by the production engine on a simulated machine, and one scripted peer.
+
+public import AIO
+public import AIOBytes
+import AIOKernel
+import AIOWorkers
+
+/// Serves `handler`, an actor for each connection, connects a peer to it, and runs `body` with that.
+///
+/// ```swift
+/// @Test(.simulated(seeds: 0..<200)) func shouts() async throws {
+///     try await withMockPeer(Shout.init) { peer in
+///         try await peer.send("he"); try await peer.send("llo\\r\\n")
+///         try await peer.expect("HELLO\\r\\n")
+///         peer.halfClose(); try await peer.expectEnd()
+///     }
+/// }
+/// ```
+///
+/// Under `.simulated` it is part of that test's simulation; elsewhere it makes one of its own, of seed `AIO_SEED` or 0.
+/// When `body` returns, the peer closes, the server is shut down, and it is checked that nothing is left of it.
+///
+/// - Parameter arrival: in which pieces what the peer sends arrives.
+/// - Throws: what `body` throws; what the handler threw, if `body` did not; `SimulationError` for a dead-lock.
+public func withMockPeer<Handler: ConnectionHandler>(
+    _ handler: @escaping @Sendable (Connection) throws -> Handler, options: ServerOptions = ServerOptions(),
+    arrival: Arrival = .asSent, _ body: (MockPeer) async throws -> Void
+) async throws {
+    try await withMockPeer(options, arrival, { try await $0.serve(handler: handler) }, body)
+}
+
+/// The same for a handler that is a closure.
+public func withMockPeer(
+    options: ServerOptions = ServerOptions(), arrival: Arrival = .asSent,
+    serving handler: @escaping @Sendable (Connection) async throws -> Void,
+    _ body: (MockPeer) async throws -> Void
+) async throws {
+    try await withMockPeer(options, arrival, { try await $0.serve(handler) }, body)
+}
+
+private func withMockPeer(
+    _ options: ServerOptions, _ arrival: Arrival,
+    _ serve: @escaping @Sendable (Server) async throws -> DrainReport,
+    _ body: (MockPeer) async throws -> Void
+) async throws {
+    try await withSimulation { simulation in
+        let machine = simulation.makeMachine(named: "server")
+        let failures = HandlerFailures()
+        try await machine.withProactor(reporting: failures) { aio in
+            let server = try await aio.listen(
+                on: .ip(machine.kernel.address, port: 4_000), options: options)
+            let serving = Task(executorPreference: simulation.executor) { try await serve(server) }
+            do {
+                let peer = try await simulation.connect(to: server.endpoint, arrival: arrival)
+                try await body(peer)
+                peer.close()
+            } catch {
+                server.drain(within: .zero)
+                _ = try? await serving.value
+                throw error
+            }
+            server.drain()
+            _ = try await serving.value
+        }
+        if let failure = failures.first { throw failure }
+    }
+}
+
+/// In the simulation that the task is part of, or in one of its own.
+func withSimulation(_ body: (Simulation) async throws -> Void) async throws {
+    guard let simulation = Simulation.current else {
+        return try await Simulation(seed: seedFromEnvironment ?? 0).run(body)
+    }
+    guard simulation.executor.isCurrent else {
+        throw SimulationError(
+            """
+            this runs outside of its simulation: the test, its suite or its module is isolated to the main actor or \
+            another actor with an executor of its own; a simulated test has to be nonisolated
+            """)
+    }
+    try await body(simulation)
+}
+
+extension Simulation {
+    func connect(to endpoint: Endpoint, arrival: Arrival) async throws -> MockPeer {
+        let machine = makeMachine(named: "peer", options: .exact)
+        let socket = try PeerSocket(name: "peer", kernel: machine.kernel, target: endpoint, arrival: arrival)
+        scheduler.add(socket)
+        _ = await waits.wait(for: { "the connection" }) { !socket.isConnecting }
+        return MockPeer(simulation: self, socket: socket)
+    }
+}
+
+extension Machine {
+    /// A proactor of this machine, for as long as `body` takes; then it is checked that nothing is left open.
+    func withProactor(
+        reporting failures: HandlerFailures, _ body: (Proactor) async throws -> Void
+    ) async throws {
+        var configuration = Proactor.Configuration()
+        configuration.workerCount = 1
+        configuration.slabByteCount = 4_096
+        configuration.inboundByteCountMax = 1 << 20
+        configuration.jobsPerPassMax = 1
+        configuration.watchdogThreshold = nil
+        configuration.report = { failures.add($0) }
+        let aio = try Proactor(configuration, kernel: kernel, host: host)
+        do {
+            try await body(aio)
+        } catch {
+            try? await aio.shutdown()
+            throw error
+        }
+        try await aio.shutdown()
+        let left = kernel.openDescriptors
+        if !left.isEmpty { throw SimulationError("left open: " + left.joined(separator: ", ")) }
+    }
+}
+
+/// What handlers threw, as the engine reported it. Sendable, unchecked: see `Simulation`.
+final class HandlerFailures: @unchecked Sendable {
+    private(set) var first: SimulationError?
+
+    func add(_ report: Report) { if first == nil { first = SimulationError("\(report)") } }
+}

@@ -1,0 +1,71 @@
+// The threads of one simulated machine, for its engine: each is a runner of the world's scheduler.
+
+package import AIOKernel
+
+/// Sendable, unchecked: see `Runner`.
+package final class SimulatedHost: Host, @unchecked Sendable {
+    private let kernel: SimulatedKernel
+    private let scheduler: Scheduler
+    private let prefix: String
+    private let offloads: OffloadRunner
+    private var isShutDown = false
+
+    /// `name` goes before the names of its threads, if the world has several machines.
+    package init(kernel: SimulatedKernel, scheduler: Scheduler, name: String = "") {
+        self.kernel = kernel
+        self.scheduler = scheduler
+        prefix = name.isEmpty ? "" : name + "/"
+        offloads = OffloadRunner(name: prefix + "offload")
+        scheduler.add(offloads)
+        kernel.preempt = { [weak scheduler] in scheduler?.preempt() }
+    }
+
+    package func startThread(
+        named name: String, _ body: any ThreadBody
+    ) throws(AIOError) -> any HostThread {
+        let runner = BodyRunner(name: prefix + name, body: body, kernel: kernel)
+        scheduler.add(runner)
+        return SimulatedThread(scheduler: scheduler, runner: runner)
+    }
+
+    package func isCurrent(_ body: any ThreadBody) -> Bool { currentBody === body }
+
+    package var currentThreadIdentity: UInt {
+        currentBody.map { UInt(bitPattern: ObjectIdentifier($0)) } ?? 0
+    }
+
+    private var currentBody: (any ThreadBody)? { (scheduler.current as? BodyRunner)?.body }
+
+    package func offload(
+        _ lane: OffloadLane, _ work: @escaping @Sendable () -> Void
+    ) throws(AIOError) -> any OffloadedWork {
+        guard !isShutDown else { throw AIOError(.shutDown) }
+        return offloads.add(work)
+    }
+
+    package func offloadStatistics(of lane: OffloadLane) -> OffloadStatistics { OffloadStatistics() }
+
+    package func watchSignals(
+        _ signals: [ProcessSignal], _ handler: @escaping @Sendable (ProcessSignal) -> Void
+    ) throws(AIOError) -> any SignalWatch {
+        throw AIOError(.unsupported, detail: "a simulated process gets no signals")
+    }
+
+    package func shutDown() {
+        offloads.runAll()
+        isShutDown = true
+    }
+}
+
+/// A thread's handle. Sendable, unchecked: see `Runner`.
+private final class SimulatedThread: HostThread, @unchecked Sendable {
+    private let scheduler: Scheduler
+    private let runner: BodyRunner
+
+    init(scheduler: Scheduler, runner: BodyRunner) {
+        self.scheduler = scheduler
+        self.runner = runner
+    }
+
+    func join() { scheduler.join(runner) }
+}

@@ -1,0 +1,171 @@
+// A simulated world: one seed, one virtual clock, one order of steps; machines in it with kernels of their own, joined by
+// a network; and the test's code, which runs as one more of those who take turns.
+
+package import AIO
+package import AIOKernel
+
+/// One run of something under a simulated schedule.
+///
+/// The engine in it is the production engine; what it stands on, system calls and threads, is simulated. Nothing in a
+/// simulation happens at the same time, nothing depends on the machine or its clock: the same seed gives the same
+/// run.
+///
+/// ```swift
+/// try await Simulation(seed: 1).run { world in
+///     try await withMockPeer(Shout.init) { peer in … }
+/// }
+/// ```
+///
+/// As a rule the trait `.simulated(seeds:)` makes simulations, and a test does not see them.
+///
+/// Sendable, unchecked: its parts are used by the simulation's own thread, and before that is started.
+@safe public final class Simulation: @unchecked Sendable {
+    /// What everything in the run is drawn from.
+    public let seed: UInt64
+    let trace: SimulationTrace
+    let time: SimulatedTime
+    let network: SimulatedNetwork
+    let scheduler: Scheduler
+    let executor: SimulatedExecutor
+    let waits: Waits
+    private var random: SeededRandom
+    private var machineCount = 0
+    /// Of the code that is being run.
+    private var root: UnsafeCurrentTask?
+    private var hasEnded = false
+    private var failure: SimulationFailure?
+    private var problems: [String] = []
+    /// Who waits until nobody else can go on.
+    private var settling: [CheckedContinuation<Void, Never>] = []
+
+    /// The simulation that the calling task is part of.
+    @TaskLocal public static var current: Simulation?
+
+    public init(seed: UInt64) {
+        self.seed = seed
+        var random = SeededRandom(seed: seed)
+        trace = SimulationTrace()
+        time = SimulatedTime(trace: trace)
+        network = SimulatedNetwork(time: time, chance: random.split(), trace: trace)
+        scheduler = Scheduler(network: network, schedule: SeededSchedule(random: random.split()))
+        executor = SimulatedExecutor(chance: random.split(), trace: trace)
+        waits = Waits(time: time)
+        self.random = random
+        scheduler.quietMax = nil
+        scheduler.add(executor)
+        scheduler.add(waits)
+        scheduler.onQuiet = { [weak self] in self?.hasNews ?? false }
+    }
+
+    /// Runs `body` in this simulation, once: its code, and that of all its child tasks, runs on the simulation's thread.
+    ///
+    /// Returns when `body` does. When nobody in the simulation can go on, and no time is set for anything, that is a
+    /// dead-lock: whatever `body` waits for in the simulation throws at once, with a list of who waits for what.
+    /// - Throws: what `body` throws; `SimulationError`, if the run broke down.
+    public func run<Result>(_ body: (Simulation) async throws -> Result) async throws -> Result {
+        precondition(unsafe root == nil && !hasEnded, "a simulation is run once")
+        let thread = try PthreadThread(named: "simulation") { self.loop() }
+        defer { thread.join() }
+        return try await withTaskExecutorPreference(executor) {
+            defer { hasEnded = true }
+            return try await Self.$current.withValue(self) {
+                unsafe withUnsafeCurrentTask { unsafe root = unsafe $0 }
+                let result: Result
+                do {
+                    result = try await body(self)
+                } catch {
+                    throw failure.map { SimulationError($0, seed: seed, trace: trace) } ?? error
+                }
+                try check()
+                return result
+            }
+        }
+    }
+
+    /// After the body.
+    private func check() throws(SimulationError) {
+        if let failure { throw SimulationError(failure, seed: seed, trace: trace) }
+        let problems = problems + trace.violations
+        guard problems.isEmpty else {
+            let text = problems.joined(separator: "\n")
+            throw SimulationError(
+                SimulationFailure(kind: .broken, description: text), seed: seed, trace: trace)
+        }
+    }
+
+    // MARK: The simulation's thread
+
+    private func loop() {
+        executor.begin()
+        while !hasEnded {
+            do throws(SimulationFailure) {
+                try scheduler.run(until: { hasEnded })
+            } catch {
+                breakDown(error)
+            }
+        }
+        executor.end()
+    }
+
+    /// Nobody can go on, but for those who wait for just that, or for what comes from outside.
+    private var hasNews: Bool {
+        if executor.lookOutside() { return true }
+        guard let first = settling.first else { return false }
+        settling.removeFirst()
+        first.resume()
+        return true
+    }
+
+    /// Suspends until nobody can do anything without time passing. On the simulation's thread.
+    func settle() async { await withCheckedContinuation { settling.append($0) } }
+
+    /// Nobody can go on: whoever waits in the script is told; if nobody does, the test's task is cancelled; and if that
+    /// does not bring it to its end either, there is nothing left to do but to say so.
+    private func breakDown(_ failure: SimulationFailure) {
+        let isFirst = self.failure == nil
+        self.failure = self.failure ?? failure
+        if waits.fail(failure) { return }
+        if isFirst {
+            unsafe root?.cancel()
+            if executor.canStep { return }
+        }
+        fatalError(
+            "seed \(seed): \(failure.description)\n  and the test waits for something that is not of the simulation"
+        )
+    }
+
+    // MARK: Machines
+
+    /// A machine of this world, with a kernel and an address of its own.
+    func makeMachine(named name: String = "", options: SimulatedKernelOptions = .roomy) -> Machine {
+        machineCount += 1
+        let kernel = SimulatedKernel(options: options, network: network, chance: random.split())
+        kernel.address = .v4(10, 0, UInt8(machineCount >> 8), UInt8(machineCount & 255))
+        let host = SimulatedHost(kernel: kernel, scheduler: scheduler, name: name)
+        return Machine(kernel: kernel, host: host)
+    }
+
+    func note(problem: String) { problems.append(problem) }
+}
+
+/// A simulated machine, as far as an engine is concerned. Sendable, unchecked: see `Simulation`.
+struct Machine: @unchecked Sendable {
+    let kernel: SimulatedKernel
+    let host: SimulatedHost
+}
+
+/// A run that broke down, with all that is needed to read and to repeat it.
+public struct SimulationError: Error, CustomStringConvertible {
+    /// What happened, who waits for what, and the last lines of the trace.
+    public let description: String
+
+    init(_ failure: SimulationFailure, seed: UInt64, trace: SimulationTrace) {
+        description = """
+            \(failure.title) (seed \(seed)): \(failure.description)
+              the last lines of \(trace.lines.count):
+            \(trace.tail())
+            """
+    }
+
+    init(_ text: String) { description = text }
+}
