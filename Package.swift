@@ -87,10 +87,11 @@ let package = Package(
             swiftSettings: strict),
 
         // 5  what tests of programs that use AIO stand on
+        .target(name: "CAIOTesting"),
         .target(
             name: "AIOTesting",
             dependencies: [
-                "AIO", "AIOBytes", "AIOKernel", "AIOWorkers",
+                "CAIOTesting", "AIO", "AIOBytes", "AIOKernel", "AIOWorkers",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: library),

@@ -53,6 +53,10 @@ package protocol Host: AnyObject, Sendable {
     /// The identity of the body that the calling thread runs, `ObjectIdentifier` as a number; 0 on a thread that is not
     /// the host's.
     var currentThreadIdentity: UInt { get }
+    /// For tasks that are to run neither on a worker nor beside one: Swift's global executor.
+    var globalTaskExecutor: any TaskExecutor { get }
+    /// For an actor that is to live there.
+    func makeGlobalSerialExecutor() -> any SerialExecutor
     /// Runs `work` on a thread that may block, unless it is cancelled before. Throws `.limitReached` if the
     /// lane's queue is full, `.shutDown` after `shutDown()`.
     @discardableResult

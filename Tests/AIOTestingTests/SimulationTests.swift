@@ -66,3 +66,58 @@ private final class Log: @unchecked Sendable {
     private(set) var entries: [Int] = []
     func add(_ number: Int) { entries.append(number) }
 }
+
+extension SimulationRunTests {
+    @Test func `a task that leaves the simulation is noticed, and named`() async throws {
+        let error = await #expect(throws: SimulationError.self) {
+            try await Simulation(seed: 1).run { _ in await Task.detached {}.value }
+        }
+        #expect(error?.description.contains("left the simulation") == true)
+    }
+
+    @Test func `what resumes a task from outside is noticed, and named`() async throws {
+        let error = await #expect(throws: SimulationError.self) {
+            try await Simulation(seed: 1).run { _ in try await Task.sleep(for: .milliseconds(1)) }
+        }
+        #expect(error?.description.contains("resumed from outside") == true)
+    }
+
+    @Test func `a task that prefers the simulation's executor has not left it`() async throws {
+        let answer = try await Simulation(seed: 1).run { simulation in
+            await Task(executorPreference: simulation.taskExecutor) { 42 }.value
+        }
+        #expect(answer == 42)
+    }
+
+    @Test(arguments: HandlerExecutor.all) func `handlers stay in it, wherever they would run`(
+        _ executor: HandlerExecutor
+    ) async throws {
+        var options = ServerOptions()
+        options.executor = executor
+        let chosen = options
+        for seed in 0..<20 as Range<UInt64> {
+            try await Simulation(seed: seed).run { _ in
+                try await withMockPeer(Greeter.init, options: chosen) { peer in
+                    try await peer.expect("hello ")
+                    try await peer.send("you")
+                    try await peer.expect("you")
+                    peer.halfClose()
+                    try await peer.expect("bye")
+                    try await peer.expectEnd()
+                }
+            }
+        }
+    }
+}
+
+private actor Greeter: ConnectionHandler {
+    let connection: Connection
+    init(_ connection: Connection) { self.connection = connection }
+    func connected() async throws { try await connection.write("hello ") }
+    func dataReceived(_ bytes: Bytes) async throws { try await connection.write(bytes) }
+    func peerFinished() async throws { try await connection.write("bye") }
+}
+
+extension HandlerExecutor {
+    fileprivate static let all: [HandlerExecutor] = [.worker, .partner, .global]
+}

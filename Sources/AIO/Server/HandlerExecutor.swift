@@ -28,7 +28,7 @@ extension Worker {
         switch place {
         case .worker: executors.task
         case .partner: partner?.executors.task ?? executors.task
-        case .global: globalConcurrentExecutor
+        case .global: executors.global
         }
     }
 }

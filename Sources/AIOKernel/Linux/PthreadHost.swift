@@ -32,6 +32,9 @@ package final class PthreadHost: Host {
 
     package var currentThreadIdentity: UInt { UInt(truncatingIfNeeded: ThreadTag.current) }
 
+    package var globalTaskExecutor: any TaskExecutor { globalConcurrentExecutor }
+    package func makeGlobalSerialExecutor() -> any SerialExecutor { GlobalSerialExecutor() }
+
     private static func tag(of body: any ThreadBody) -> UInt64 {
         UInt64(UInt(bitPattern: ObjectIdentifier(body)))
     }

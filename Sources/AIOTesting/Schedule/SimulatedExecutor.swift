@@ -2,6 +2,7 @@
 // the scheduler, so that their jobs take turns with the workers' passes and with the network.
 
 package import AIOKernel
+import CAIOTesting
 
 /// A task executor whose jobs run when the schedule says so, in an order drawn from the seed.
 ///
@@ -18,13 +19,18 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
     private let lock = PosixLock()
     private let arrived = PosixCondition()
     // Under `lock`.
-    private var brought: [UnownedJob] = []
+    private var brought: [SimulatedJob] = []
     private var hasEnded = false
 
     // Of the simulation's thread.
-    private var jobs: [UnownedJob] = []
+    private var jobs: [SimulatedJob] = []
     private var isRunning = false
     package private(set) var jobsFromOutside = 0
+    /// Jobs that steps of this simulation gave to Swift's global executor: `Task { … }`, `Task.detached`.
+    package private(set) var jobsThatLeft = 0
+
+    /// Whether the test's code has returned.
+    var isOver: () -> Bool = { false }
 
     init(chance: SeededRandom, trace: SimulationTrace) {
         self.chance = chance
@@ -37,8 +43,9 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
 
     // MARK: Any thread
 
-    package func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
+    package func enqueue(_ job: consuming ExecutorJob) { enqueue(SimulatedJob(job: UnownedJob(job), actor: nil)) }
+
+    fileprivate func enqueue(_ job: SimulatedJob) {
         if isCurrent {
             jobs.append(job)
             return
@@ -47,7 +54,7 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
         if hasEnded {
             lock.unlock()
             // A task that was left behind by a simulation that is over.
-            LeftTasks.run { [self] in unsafe job.runSynchronously(on: asUnownedTaskExecutor()) }
+            LeftTasks.run { [self] in job.run(on: self) }
             return
         }
         brought.append(job)
@@ -65,11 +72,23 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
         lock.unlock()
         takeBrought()
         isRunning = true
+        // SAFETY: this object outlives its thread's observing, which ends in `end`.
+        unsafe caio_observe_global_enqueues(
+            { unsafe Unmanaged<SimulatedExecutor>.fromOpaque($0!).takeUnretainedValue().jobLeft() },
+            Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    private func jobLeft() {
+        // The test's own task goes back to where it came from.
+        guard isRunning, !isOver() else { return }
+        jobsThatLeft += 1
+        trace.note("a task left the simulation", jobsThatLeft)
     }
 
     func end() {
         lock.withLock { hasEnded = true }
         isRunning = false
+        unsafe caio_observe_global_enqueues(nil, nil)
         takeBrought()
         // Nobody may go on in a simulation that is over: what is left is run, in turn.
         while canStep { step() }
@@ -77,7 +96,7 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
     }
 
     private func takeBrought() {
-        let new = lock.withLock { () -> [UnownedJob] in
+        let new = lock.withLock { () -> [SimulatedJob] in
             defer { brought = [] }
             return brought
         }
@@ -95,6 +114,16 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
         return canStep
     }
 
+    /// The same, but waits for them: by the real clock, as they are not of this simulation.
+    func waitOutside(for time: Duration) -> Bool {
+        let clock = LinuxKernel()
+        let deadline = clock.now.advanced(by: time)
+        lock.lock()
+        while brought.isEmpty, clock.now < deadline { arrived.wait(lock, until: deadline) }
+        lock.unlock()
+        return lookOutside()
+    }
+
     package var canStep: Bool { !jobs.isEmpty }
     package var deadline: MonotonicTime? { nil }
     /// The test's task is there from the beginning to the end.
@@ -103,8 +132,36 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
 
     package func step() {
         let job = jobs.remove(at: jobs.count == 1 ? 0 : chance.number(below: jobs.count))
-        unsafe job.runSynchronously(on: asUnownedTaskExecutor())
+        job.run(on: self)
     }
+}
+
+/// A job, of a task or of an actor.
+private struct SimulatedJob {
+    let job: UnownedJob
+    let actor: SimulatedSerialExecutor?
+
+    func run(on executor: SimulatedExecutor) {
+        let task = unsafe executor.asUnownedTaskExecutor()
+        if let actor {
+            unsafe job.runSynchronously(isolatedTo: actor.asUnownedSerialExecutor(), taskExecutor: task)
+        } else {
+            unsafe job.runSynchronously(on: task)
+        }
+    }
+}
+
+/// For an actor that would live on Swift's global executor. Its jobs cannot overlap: nothing in a simulation does.
+final class SimulatedSerialExecutor: SerialExecutor {
+    private let executor: SimulatedExecutor
+
+    init(_ executor: SimulatedExecutor) { self.executor = executor }
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        executor.enqueue(SimulatedJob(job: UnownedJob(job), actor: self))
+    }
+
+    func checkIsolated() { precondition(executor.isCurrent, "not on the simulation's thread") }
 }
 
 /// Where jobs run that come after their simulation's end.

@@ -8,11 +8,16 @@ package final class SimulatedHost: Host, @unchecked Sendable {
     private let scheduler: Scheduler
     private let prefix: String
     private let offloads: OffloadRunner
+    /// nil where there are no tasks.
+    private let executor: SimulatedExecutor?
     private var isShutDown = false
 
     /// `name` goes before the names of its threads, if the world has several machines.
-    package init(kernel: SimulatedKernel, scheduler: Scheduler, name: String = "") {
+    package init(
+        kernel: SimulatedKernel, scheduler: Scheduler, executor: SimulatedExecutor? = nil, name: String = ""
+    ) {
         self.kernel = kernel
+        self.executor = executor
         self.scheduler = scheduler
         prefix = name.isEmpty ? "" : name + "/"
         offloads = OffloadRunner(name: prefix + "offload")
@@ -35,6 +40,13 @@ package final class SimulatedHost: Host, @unchecked Sendable {
     }
 
     private var currentBody: (any ThreadBody)? { (scheduler.current as? BodyRunner)?.body }
+
+    package var globalTaskExecutor: any TaskExecutor { executor ?? globalConcurrentExecutor }
+
+    package func makeGlobalSerialExecutor() -> any SerialExecutor {
+        guard let executor else { preconditionFailure("there are no tasks on this machine") }
+        return SimulatedSerialExecutor(executor)
+    }
 
     package func offload(
         _ lane: OffloadLane, _ work: @escaping @Sendable () -> Void

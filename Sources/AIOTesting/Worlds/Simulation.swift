@@ -54,6 +54,7 @@ package import AIOKernel
         scheduler.quietMax = nil
         scheduler.add(executor)
         scheduler.add(waits)
+        executor.isOver = { [weak self] in self?.hasEnded ?? true }
         scheduler.onQuiet = { [weak self] in self?.hasNews ?? false }
     }
 
@@ -85,7 +86,22 @@ package import AIOKernel
     /// After the body.
     private func check() throws(SimulationError) {
         if let failure { throw SimulationError(failure, seed: seed, trace: trace) }
-        let problems = problems + trace.violations
+        var problems = problems + trace.violations
+        if executor.jobsThatLeft > 0 {
+            problems.append(
+                """
+                \(executor.jobsThatLeft) times a task left the simulation for Swift's global executor, where nothing is \
+                repeatable. Task { … } and Task.detached do that: use child tasks, or Task(executorPreference: \
+                Simulation.current?.taskExecutor)
+                """)
+        }
+        if executor.jobsFromOutside > 0 {
+            problems.append(
+                """
+                \(executor.jobsFromOutside) times a task was resumed from outside of the simulation: by Task.sleep on a \
+                real clock, another executor, or a callback
+                """)
+        }
         guard problems.isEmpty else {
             let text = problems.joined(separator: "\n")
             throw SimulationError(
@@ -93,7 +109,13 @@ package import AIOKernel
         }
     }
 
+    /// For tasks that are no child tasks and yet belong to the simulation.
+    public var taskExecutor: any TaskExecutor { executor }
+
     // MARK: The simulation's thread
+
+    /// On the real clock.
+    private static let patienceOutside: Duration = .seconds(3)
 
     private func loop() {
         executor.begin()
@@ -122,12 +144,17 @@ package import AIOKernel
     /// Nobody can go on: whoever waits in the script is told; if nobody does, the test's task is cancelled; and if that
     /// does not bring it to its end either, there is nothing left to do but to say so.
     private func breakDown(_ failure: SimulationFailure) {
+        if waits.fail(failure) {
+            self.failure = self.failure ?? failure
+            return
+        }
+        // Perhaps it waits for something outside, and is told afterwards that it must not.
+        if executor.waitOutside(for: Self.patienceOutside) { return }
         let isFirst = self.failure == nil
         self.failure = self.failure ?? failure
-        if waits.fail(failure) { return }
         if isFirst {
             unsafe root?.cancel()
-            if executor.canStep { return }
+            if executor.canStep || executor.waitOutside(for: Self.patienceOutside) { return }
         }
         fatalError(
             "seed \(seed): \(failure.description)\n  and the test waits for something that is not of the simulation"
@@ -141,7 +168,7 @@ package import AIOKernel
         machineCount += 1
         let kernel = SimulatedKernel(options: options, network: network, chance: random.split())
         kernel.address = .v4(10, 0, UInt8(machineCount >> 8), UInt8(machineCount & 255))
-        let host = SimulatedHost(kernel: kernel, scheduler: scheduler, name: name)
+        let host = SimulatedHost(kernel: kernel, scheduler: scheduler, executor: executor, name: name)
         return Machine(kernel: kernel, host: host)
     }
 

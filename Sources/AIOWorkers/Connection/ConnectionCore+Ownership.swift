@@ -34,10 +34,10 @@ extension ConnectionCore {
     }
 
     /// For an actor that handles this connection on the global executor. Made when it is asked for, and kept.
-    package var globalSerialExecutor: GlobalSerialExecutor {
+    package var globalSerialExecutor: any SerialExecutor {
         lock.withLock {
             if let executor = shared.globalExecutor { return executor }
-            let executor = GlobalSerialExecutor()
+            let executor = worker.executors.makeGlobalSerial()
             shared.globalExecutor = executor
             return executor
         }

@@ -119,7 +119,7 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
             var waiters: [ConnectionWaiter] = []
             var dialResult: Result<[Endpoint], AIOError>?
             /// Kept for the actor that lives on it, which holds only a reference that does not.
-            var globalExecutor: GlobalSerialExecutor?
+            var globalExecutor: (any SerialExecutor)?
             var attachedValue: (any Sendable)?
         }
 
@@ -142,7 +142,7 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
             set { ensuredRarities().dialResult = newValue }
         }
 
-        var globalExecutor: GlobalSerialExecutor? {
+        var globalExecutor: (any SerialExecutor)? {
             get { rarities?.globalExecutor }
             set { ensuredRarities().globalExecutor = newValue }
         }

@@ -7,12 +7,15 @@ import AIOKernel
 /// tell them apart: one object in both roles does not work.
 package final class Executors: Sendable {
     package let jobs: JobQueue
+    /// Of the host, for what is to run elsewhere.
+    private let host: any Host
     /// For the watchdog.
     package let progress: JobProgress
     private let taskExecutor: JobTaskExecutor
     private let serialExecutor: JobSerialExecutor
 
     init(host: any Host, name: String) {
+        self.host = host
         progress = JobProgress(name: name)
         jobs = JobQueue(host: host)
         taskExecutor = JobTaskExecutor(jobs: jobs)
@@ -21,6 +24,8 @@ package final class Executors: Sendable {
 
     package var task: any TaskExecutor { taskExecutor }
     package var serial: any SerialExecutor { serialExecutor }
+    package var global: any TaskExecutor { host.globalTaskExecutor }
+    package func makeGlobalSerial() -> any SerialExecutor { host.makeGlobalSerialExecutor() }
     // SAFETY: whoever uses it holds this object: an actor through its connection, the thread through its owner.
     package var unownedSerial: UnownedSerialExecutor { unsafe serialExecutor.asUnownedSerialExecutor() }
 

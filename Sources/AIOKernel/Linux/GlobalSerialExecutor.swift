@@ -3,15 +3,13 @@
 import Dispatch
 
 /// Jobs of one actor, one at a time, on the threads of the global executor.
-package final class GlobalSerialExecutor: SerialExecutor {
+final class GlobalSerialExecutor: SerialExecutor {
     private let queue = DispatchQueue(label: "aio.handler", target: .global())
 
-    package init() {}
-
-    package func enqueue(_ job: consuming ExecutorJob) {
+    func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         queue.async { [self] in unsafe job.runSynchronously(on: asUnownedSerialExecutor()) }
     }
 
-    package func checkIsolated() { dispatchPrecondition(condition: .onQueue(queue)) }
+    func checkIsolated() { dispatchPrecondition(condition: .onQueue(queue)) }
 }
