@@ -43,31 +43,14 @@ private func withMockPeer(
     _ serve: @escaping @Sendable (Server) async throws -> DrainReport,
     _ body: (MockPeer) async throws -> Void
 ) async throws {
-    try await withSimulation { simulation in
-        let machine = simulation.makeMachine(named: "server")
-        let failures = HandlerFailures()
-        try await machine.withProactor(reporting: failures) { aio in
-            let server = try await aio.listen(
-                on: .ip(machine.kernel.address, port: 4_000), options: options)
-            let serving = Task(executorPreference: simulation.executor) { try await serve(server) }
-            do {
-                let peer = try await simulation.connect(to: server.endpoint, arrival: arrival)
-                try await body(peer)
-                peer.close()
-            } catch {
-                server.drain(within: .zero)
-                _ = try? await serving.value
-                throw error
-            }
-            server.drain()
-            _ = try await serving.value
-        }
-        if let failure = failures.first { throw failure }
+    _ = try await withMockServer(options, serve) { server in
+        let peer = try await server.connect(arrival: arrival)
+        try await body(peer)
     }
 }
 
 /// In the simulation that the task is part of, or in one of its own.
-func withSimulation(_ body: (Simulation) async throws -> Void) async throws {
+func withSimulation<Result>(_ body: (Simulation) async throws -> Result) async throws -> Result {
     guard let simulation = Simulation.current else {
         return try await Simulation(seed: seedFromEnvironment ?? 0).run(body)
     }
@@ -78,13 +61,13 @@ func withSimulation(_ body: (Simulation) async throws -> Void) async throws {
             another actor with an executor of its own; a simulated test has to be nonisolated
             """)
     }
-    try await body(simulation)
+    return try await body(simulation)
 }
 
 extension Simulation {
-    func connect(to endpoint: Endpoint, arrival: Arrival) async throws -> MockPeer {
-        let machine = makeMachine(named: "peer", options: .exact)
-        let socket = try PeerSocket(name: "peer", kernel: machine.kernel, target: endpoint, arrival: arrival)
+    func connect(named name: String, to endpoint: Endpoint, arrival: Arrival) async throws -> MockPeer {
+        let machine = makeMachine(named: name, options: .exact)
+        let socket = try PeerSocket(name: name, kernel: machine.kernel, target: endpoint, arrival: arrival)
         scheduler.add(socket)
         _ = await waits.wait(for: { "the connection" }) { !socket.isConnecting }
         return MockPeer(simulation: self, socket: socket)
@@ -93,9 +76,9 @@ extension Simulation {
 
 extension Machine {
     /// A proactor of this machine, for as long as `body` takes; then it is checked that nothing is left open.
-    func withProactor(
-        reporting failures: HandlerFailures, _ body: (Proactor) async throws -> Void
-    ) async throws {
+    func withProactor<Result>(
+        reporting failures: HandlerFailures, _ body: (Proactor) async throws -> Result
+    ) async throws -> Result {
         var configuration = Proactor.Configuration()
         configuration.workerCount = 1
         configuration.slabByteCount = 4_096
@@ -104,8 +87,9 @@ extension Machine {
         configuration.watchdogThreshold = nil
         configuration.report = { failures.add($0) }
         let aio = try Proactor(configuration, kernel: kernel, host: host)
+        let result: Result
         do {
-            try await body(aio)
+            result = try await body(aio)
         } catch {
             try? await aio.shutdown()
             throw error
@@ -113,6 +97,7 @@ extension Machine {
         try await aio.shutdown()
         let left = kernel.openDescriptors
         if !left.isEmpty { throw SimulationError("left open: " + left.joined(separator: ", ")) }
+        return result
     }
 }
 

@@ -43,7 +43,9 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
 
     // MARK: Any thread
 
-    package func enqueue(_ job: consuming ExecutorJob) { enqueue(SimulatedJob(job: UnownedJob(job), actor: nil)) }
+    package func enqueue(_ job: consuming ExecutorJob) {
+        enqueue(SimulatedJob(job: UnownedJob(job), actor: nil))
+    }
 
     fileprivate func enqueue(_ job: SimulatedJob) {
         if isCurrent {

@@ -1,0 +1,90 @@
+// `withMockServer`: a server under test on a simulated machine, and as many scripted peers as a test wants.
+
+public import AIO
+public import AIOKernel
+import AIOWorkers
+
+/// A server under test, from its peers' side.
+///
+/// Sendable, unchecked: all of it runs on the simulation's thread.
+public final class MockServer: @unchecked Sendable {
+    let simulation: Simulation
+    private let server: Server
+    private var peers: [MockPeer] = []
+
+    init(simulation: Simulation, server: Server) {
+        self.simulation = simulation
+        self.server = server
+    }
+
+    /// Where it listens.
+    public var endpoint: Endpoint { server.endpoint }
+
+    /// One more peer, on a machine and with an address of its own. Suspends until its kernel says that it is connected, or
+    /// that it was refused; which the peer finds out by what it expects.
+    /// - Parameter arrival: in which pieces what it sends arrives.
+    public func connect(arrival: Arrival = .asSent) async throws -> MockPeer {
+        let number = peers.count + 1
+        let peer = try await simulation.connect(named: "peer \(number)", to: endpoint, arrival: arrival)
+        peers.append(peer)
+        return peer
+    }
+
+    /// Asks the server to drain, as a signal would. See `Server.drain`.
+    public func drain(within timeout: Duration = .seconds(10)) { server.drain(within: timeout) }
+
+    /// Waits until everybody has done what can be done without time passing.
+    public func settle() async { await simulation.settle() }
+
+    func closePeers() { for peer in peers { peer.close() } }
+}
+
+/// Serves `handler`, an actor for each connection, and runs `body` with the server's outside: `connect` makes peers.
+///
+/// When `body` returns, the peers close and the server is drained; it is checked that nothing is left of it.
+/// - Returns: the server's report.
+/// - Throws: what `body` throws; what a handler threw, if `body` did not; `SimulationError` for a dead-lock.
+@discardableResult
+public func withMockServer<Handler: ConnectionHandler>(
+    _ handler: @escaping @Sendable (Connection) throws -> Handler, options: ServerOptions = ServerOptions(),
+    _ body: (MockServer) async throws -> Void
+) async throws -> DrainReport {
+    try await withMockServer(options, { try await $0.serve(handler: handler) }, body)
+}
+
+/// The same for a handler that is a closure.
+@discardableResult
+public func withMockServer(
+    options: ServerOptions = ServerOptions(),
+    serving handler: @escaping @Sendable (Connection) async throws -> Void,
+    _ body: (MockServer) async throws -> Void
+) async throws -> DrainReport {
+    try await withMockServer(options, { try await $0.serve(handler) }, body)
+}
+
+func withMockServer(
+    _ options: ServerOptions, _ serve: @escaping @Sendable (Server) async throws -> DrainReport,
+    _ body: (MockServer) async throws -> Void
+) async throws -> DrainReport {
+    try await withSimulation { simulation in
+        let machine = simulation.makeMachine(named: "server")
+        let failures = HandlerFailures()
+        let report = try await machine.withProactor(reporting: failures) { aio in
+            let server = try await aio.listen(on: .ip(machine.kernel.address, port: 4_000), options: options)
+            let serving = Task(executorPreference: simulation.executor) { try await serve(server) }
+            let mock = MockServer(simulation: simulation, server: server)
+            do {
+                try await body(mock)
+                mock.closePeers()
+            } catch {
+                server.drain(within: .zero)
+                _ = try? await serving.value
+                throw error
+            }
+            server.drain()
+            return try await serving.value
+        }
+        if let failure = failures.first { throw failure }
+        return report
+    }
+}
