@@ -90,7 +90,7 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
     func end() {
         lock.withLock { hasEnded = true }
         isRunning = false
-        unsafe caio_observe_global_enqueues(nil, nil)
+        caio_observe_global_enqueues(nil, nil)
         takeBrought()
         // Nobody may go on in a simulation that is over: what is left is run, in turn.
         while canStep { step() }
