@@ -1,7 +1,7 @@
 // Datagram sockets in memory, as far as sending goes: udp(7), sendmmsg(2). What a socket has taken lies in its send
 // buffer until a test lets it leave, and from then on in a list; nothing ever arrives.
 
-package import AIOBytes
+import AIOBytes
 package import AIOKernel
 import SystemPackage
 

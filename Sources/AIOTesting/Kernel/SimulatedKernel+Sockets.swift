@@ -1,7 +1,7 @@
 // Socket calls in memory: socket(7), accept(2), connect(2), recv(2), sendmsg(2), shutdown(2). None of them
 // waits, and none moves anything to the other end: see Network/SimulatedNetwork.swift.
 
-package import AIOBytes
+import AIOBytes
 package import AIOKernel
 package import SystemPackage
 

@@ -1,7 +1,7 @@
 // The kernel of a simulated machine: descriptors and counters. The engine and the scripts of a test call it through the
 // `Kernel` protocol; epoll is in SimulatedKernel+Readiness.swift, sockets in +Sockets, what joins machines in Network/.
 
-package import AIOBytes
+import AIOBytes
 package import AIOKernel
 import SystemPackage
 

@@ -1,7 +1,7 @@
 // `withMockPeer`: a handler under test, served by the production engine on a simulated machine, and one scripted peer.
 
 public import AIO
-public import AIOBytes
+import AIOBytes
 import AIOKernel
 import AIOWorkers
 

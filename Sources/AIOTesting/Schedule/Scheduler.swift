@@ -1,7 +1,7 @@
 // The threads of a simulation, which are none: bodies, tasks and the network take turns on one thread, one step at a time,
 // in an order drawn from the seed. Between any two steps anything else may run.
 
-package import AIOKernel
+import AIOKernel
 
 /// Runs everything in a world, step by step.
 ///

@@ -1,7 +1,7 @@
 // What scripts wait for: each a condition that is looked at between steps, with a deadline in virtual time. No wake-ups to
 // forget, and a list of who waits for what when nobody can go on.
 
-package import AIOKernel
+import AIOKernel
 
 /// The waits of one simulation. Sendable, unchecked: see `Runner`.
 final class Waits: Runner, @unchecked Sendable {

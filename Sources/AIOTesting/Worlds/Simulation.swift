@@ -1,8 +1,8 @@
 // A simulated world: one seed, one virtual clock, one order of steps; machines in it with kernels of their own, joined by
 // a network; and the test's code, which runs as one more of those who take turns.
 
-package import AIO
-package import AIOKernel
+import AIO
+import AIOKernel
 
 /// One run of something under a simulated schedule.
 ///
@@ -19,7 +19,7 @@ package import AIOKernel
 /// As a rule the trait `.simulated(seeds:)` makes simulations, and a test does not see them.
 ///
 /// Sendable, unchecked: its parts are used by the simulation's own thread, and before that is started.
-@safe public final class Simulation: @unchecked Sendable {
+public final class Simulation: @unchecked Sendable {
     /// What everything in the run is drawn from.
     public let seed: UInt64
     let trace: SimulationTrace
@@ -30,8 +30,7 @@ package import AIOKernel
     let waits: Waits
     private var random: SeededRandom
     private var machineCount = 0
-    /// Of the code that is being run.
-    private var root: UnsafeCurrentTask?
+    private var hasBegun = false
     private var hasEnded = false
     private var failure: SimulationFailure?
     private var problems: [String] = []
@@ -64,13 +63,13 @@ package import AIOKernel
     /// dead-lock: whatever `body` waits for in the simulation throws at once, with a list of who waits for what.
     /// - Throws: what `body` throws; `SimulationError`, if the run broke down.
     public func run<Result>(_ body: (Simulation) async throws -> Result) async throws -> Result {
-        precondition(unsafe root == nil && !hasEnded, "a simulation is run once")
+        precondition(!hasBegun, "a simulation is run once")
+        hasBegun = true
         let thread = try PthreadThread(named: "simulation") { self.loop() }
         defer { thread.join() }
         return try await withTaskExecutorPreference(executor) {
             defer { hasEnded = true }
             return try await Self.$current.withValue(self) {
-                unsafe withUnsafeCurrentTask { unsafe root = unsafe $0 }
                 let result: Result
                 do {
                     result = try await body(self)
@@ -115,7 +114,7 @@ package import AIOKernel
     // MARK: The simulation's thread
 
     /// On the real clock.
-    private static let patienceOutside: Duration = .seconds(3)
+    private static let patienceOutside: Duration = .seconds(30)
 
     private func loop() {
         executor.begin()
@@ -141,21 +140,14 @@ package import AIOKernel
     /// Suspends until nobody can do anything without time passing. On the simulation's thread.
     func settle() async { await withCheckedContinuation { settling.append($0) } }
 
-    /// Nobody can go on: whoever waits in the script is told; if nobody does, the test's task is cancelled; and if that
-    /// does not bring it to its end either, there is nothing left to do but to say so.
+    /// Nobody can go on: whoever waits in the script is told. If nobody does, the test waits for something outside, and is told
+    /// afterwards that it must not; if that does not come either, there is nothing left to do but to say so.
     private func breakDown(_ failure: SimulationFailure) {
         if waits.fail(failure) {
             self.failure = self.failure ?? failure
             return
         }
-        // Perhaps it waits for something outside, and is told afterwards that it must not.
         if executor.waitOutside(for: Self.patienceOutside) { return }
-        let isFirst = self.failure == nil
-        self.failure = self.failure ?? failure
-        if isFirst {
-            unsafe root?.cancel()
-            if executor.canStep || executor.waitOutside(for: Self.patienceOutside) { return }
-        }
         fatalError(
             "seed \(seed): \(failure.description)\n  and the test waits for something that is not of the simulation"
         )

@@ -2,7 +2,7 @@
 // Called by AIO's Connection; the worker's side is in ConnectionCore+Input.
 
 package import AIOBytes
-package import AIOKernel
+import AIOKernel
 import Synchronization
 
 // Theory of operation

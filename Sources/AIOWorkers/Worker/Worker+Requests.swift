@@ -1,7 +1,7 @@
 // What other threads ask of a worker: to take a node, to make a pass for its handlers' sake, to end. Everything here
 // may be called from any thread.
 
-package import AIOKernel
+import AIOKernel
 import Synchronization
 
 extension Worker {
