@@ -14,7 +14,8 @@ import CAIOTesting
 package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable {
     package let name = "tasks"
     private let trace: SimulationTrace
-    private var chance: SeededRandom
+    /// nil: first in, first out.
+    private var chance: SeededRandom?
 
     private let lock = PosixLock()
     private let arrived = PosixCondition()
@@ -32,7 +33,7 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
     /// Whether the test's code has returned.
     var isOver: () -> Bool = { false }
 
-    init(chance: SeededRandom, trace: SimulationTrace) {
+    init(chance: SeededRandom?, trace: SimulationTrace) {
         self.chance = chance
         self.trace = trace
     }
@@ -133,7 +134,7 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
     package var waitsFor: String? { nil }
 
     package func step() {
-        let job = jobs.remove(at: jobs.count == 1 ? 0 : chance.number(below: jobs.count))
+        let job = jobs.remove(at: jobs.count == 1 ? 0 : chance?.number(below: jobs.count) ?? 0)
         job.run(on: self)
     }
 }

@@ -9,6 +9,7 @@ public import Testing
 /// A failed run says its seed and how to run it again: with `AIO_SEED=17` in the environment only that seed is run.
 public struct SimulatedTrait: TestTrait, SuiteTrait, TestScoping {
     let seeds: Range<Int>
+    let schedule: SchedulePolicy
 
     public var isRecursive: Bool { true }
 
@@ -30,7 +31,7 @@ public struct SimulatedTrait: TestTrait, SuiteTrait, TestScoping {
             }
             try await issues.provideScope(for: test, testCase: testCase) {
                 do {
-                    try await Simulation(seed: seed).run { _ in try await function() }
+                    try await Simulation(seed: seed, schedule: schedule).run { _ in try await function() }
                 } catch is PeerMismatch {
                     // Recorded where it happened.
                 } catch {
@@ -44,9 +45,10 @@ public struct SimulatedTrait: TestTrait, SuiteTrait, TestScoping {
 
 extension Trait where Self == SimulatedTrait {
     /// Runs the test in a simulation for each of these seeds, none of which is negative.
-    public static func simulated(seeds: Range<Int> = 0..<1) -> Self {
+    /// - Parameter schedule: how it is decided whose turn it is.
+    public static func simulated(seeds: Range<Int> = 0..<1, schedule: SchedulePolicy = .mixed) -> Self {
         precondition(seeds.lowerBound >= 0, "a seed is not negative")
-        return SimulatedTrait(seeds: seeds)
+        return SimulatedTrait(seeds: seeds, schedule: schedule)
     }
 }
 

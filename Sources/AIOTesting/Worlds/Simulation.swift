@@ -40,14 +40,18 @@ public final class Simulation: @unchecked Sendable {
     /// The simulation that the calling task is part of.
     @TaskLocal public static var current: Simulation?
 
-    public init(seed: UInt64) {
+    /// - Parameter schedule: how it is decided whose turn it is.
+    public init(seed: UInt64, schedule: SchedulePolicy = .mixed) {
         self.seed = seed
         var random = SeededRandom(seed: seed)
         trace = SimulationTrace()
         time = SimulatedTime(trace: trace)
         network = SimulatedNetwork(time: time, chance: random.split(), trace: trace)
-        scheduler = Scheduler(network: network, schedule: SeededSchedule(random: random.split()))
-        executor = SimulatedExecutor(chance: random.split(), trace: trace)
+        let policy = schedule.resolved(for: seed)
+        scheduler = Scheduler(
+            network: network, schedule: SeededSchedule(random: random.split(), policy: policy))
+        executor = SimulatedExecutor(
+            chance: policy == .inTurn ? nil : random.split(), trace: trace)
         waits = Waits(time: time)
         self.random = random
         scheduler.quietMax = nil
