@@ -136,6 +136,31 @@ public final class MockPeer: @unchecked Sendable {
         }
     }
 
+    /// This side reads nothing and sends on and on; the other side's program must stop taking it before it has taken more than
+    /// `byteCount` bytes, which says that what it holds is bounded. Its socket's buffer is not counted.
+    /// - Returns: how many it took.
+    @discardableResult
+    public func expectBackpressure(
+        atMost byteCount: Int, sending block: Bytes = Bytes([UInt8](repeating: 120, count: 4_096)),
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> Int {
+        stall()
+        while socket.unsentByteCount == 0, !socket.isOver {
+            socket.send(block)
+            await settle()
+            let taken = socket.takenByteCount
+            if taken > byteCount {
+                try fail(
+                    "it goes on reading, though nobody reads what it writes: \(taken) bytes",
+                    at: sourceLocation)
+            }
+        }
+        if socket.isOver {
+            try fail("expected back-pressure, but " + ending(.ready, .zero), at: sourceLocation)
+        }
+        return socket.takenByteCount
+    }
+
     /// Waits until everybody has done what can be done without time passing.
     public func settle() async { await simulation.settle() }
 

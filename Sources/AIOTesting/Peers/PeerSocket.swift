@@ -45,6 +45,11 @@ final class PeerSocket: Runner, @unchecked Sendable {
     /// Given to this peer and not taken by its kernel yet, and what that holds.
     var unsentByteCount: Int { outgoing.reduce(0) { $0 + $1.count } }
     var undeliveredByteCount: Int { unsentByteCount + (stream.outgoing?.sent.count ?? 0) }
+    /// What the other side's program has taken of it: neither under way nor in its socket.
+    var takenByteCount: Int {
+        guard let link = stream.outgoing else { return 0 }
+        return sentCount - link.sent.count - link.arrived.count
+    }
     /// Nothing more will come.
     var isOver: Bool { sawEnd || error != nil || descriptor == nil }
 

@@ -119,6 +119,8 @@ public final class Simulation: @unchecked Sendable {
 
     /// On the real clock.
     private static let patienceOutside: Duration = .seconds(30)
+    /// For what has broken down to clear away after itself.
+    private static let stepsToEnd = 100_000
 
     private func loop() {
         executor.begin()
@@ -147,8 +149,16 @@ public final class Simulation: @unchecked Sendable {
     /// Nobody can go on: whoever waits in the script is told. If nobody does, the test waits for something outside, and is told
     /// afterwards that it must not; if that does not come either, there is nothing left to do but to say so.
     private func breakDown(_ failure: SimulationFailure) {
+        let isFirst = self.failure == nil
         if waits.fail(failure) {
             self.failure = self.failure ?? failure
+            scheduler.stepsMax += Self.stepsToEnd
+            return
+        }
+        if failure.kind == .endless, isFirst {
+            // Perhaps nobody waits just now.
+            self.failure = failure
+            scheduler.stepsMax += Self.stepsToEnd
             return
         }
         if executor.waitOutside(for: Self.patienceOutside) { return }
