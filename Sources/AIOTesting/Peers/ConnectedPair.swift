@@ -1,0 +1,74 @@
+// Two connections that are joined, for who wants to test code that takes a connection and needs nothing else.
+
+public import AIO
+import AIOKernel
+public import AIOWorkers
+
+/// Runs `body` with both ends of one connection, each on a machine of its own.
+///
+/// ```swift
+/// try await withConnectedPair { client, server in
+///     try await client.write("hello")
+///     #expect(try await server.read() == "hello")
+/// }
+/// ```
+///
+/// Both ends are closed when `body` returns. Under `.simulated` they are part of that test's simulation; elsewhere of one of
+/// their own.
+/// - Throws: what `body` throws; `SimulationError` for a dead-lock.
+public func withConnectedPair(
+    limits: ConnectionLimits = ConnectionLimits(), _ body: (Connection, Connection) async throws -> Void
+) async throws {
+    try await withSimulation { simulation in
+        let near = simulation.makeMachine(named: "client"), far = simulation.makeMachine(named: "server")
+        let failures = HandlerFailures()
+        var options = ServerOptions()
+        options.connection = limits
+        let chosen = options
+        try await far.withProactor(reporting: failures) { server in
+            let listening = try await server.listen(on: .ip(far.kernel.address, port: 4_000), options: chosen)
+            let handover = Handover(simulation)
+            let serving = Task(executorPreference: simulation.executor) {
+                try await listening.serve { await handover.hold($0) }
+            }
+            let result: Result<Void, any Error>
+            do {
+                try await near.withProactor(reporting: failures) { client in
+                    var options = ClientOptions()
+                    options.connection = limits
+                    let connection = try await client.connect(to: listening.endpoint, options: options)
+                    try await body(connection.connection, handover.connection())
+                }
+                result = .success(())
+            } catch {
+                result = .failure(error)
+            }
+            handover.isDone = true
+            listening.drain()
+            _ = try? await serving.value
+            try result.get()
+        }
+        if let failure = failures.first { throw failure }
+    }
+}
+
+/// Passes the accepted end from its handler to the test, and holds the handler until the test is done. Sendable, unchecked:
+/// of one simulation's thread.
+private final class Handover: @unchecked Sendable {
+    private let simulation: Simulation
+    private var accepted: Connection?
+    var isDone = false
+
+    init(_ simulation: Simulation) { self.simulation = simulation }
+
+    func hold(_ connection: Connection) async {
+        accepted = connection
+        _ = await simulation.waits.wait(for: { "the end of the test" }) { [self] in isDone }
+    }
+
+    func connection() async throws -> Connection {
+        _ = await simulation.waits.wait(for: { "the other end" }) { [self] in accepted != nil }
+        guard let accepted else { throw SimulationError("the connection was not accepted") }
+        return accepted
+    }
+}
