@@ -62,6 +62,43 @@ internal import CAIOLinux
         return unsafe arrivals[index]
     }
 
+    // MARK: Filling
+
+    package var isFull: Bool { count >= Self.countMax }
+
+    package func removeAll() {
+        count = 0
+        kernelDropCount = nil
+    }
+
+    /// Adds a datagram, as recvmmsg(2) would; of more than `byteCountMax` bytes the rest is cut off. For kernels that
+    /// are simulated.
+    package func append(_ bytes: Bytes, from sender: Endpoint, atMost byteCountMax: Int) throws(AIOError) {
+        precondition(!isFull, "a batch holds \(Self.countMax) datagrams")
+        let address = try SocketAddress(sender, family: SocketAddress.family(of: sender))
+        let kept = min(bytes.count, byteCountMax, Self.placeByteCount)
+        var arrival = caio_datagram_arrival()
+        arrival.byte_count = UInt32(kept)
+        arrival.is_truncated = kept < bytes.count ? 1 : 0
+        // SAFETY: at most as many bytes are copied as both sides have, and `address` is read before the closures return.
+        unsafe address.withBytes { from, byteCount in
+            unsafe withUnsafeMutableBytes(of: &arrival.address) { to in
+                let used = min(Int(byteCount), to.count)
+                unsafe to.copyMemory(from: UnsafeRawBufferPointer(start: from, count: used))
+                arrival.address_byte_count = UInt32(used)
+            }
+        }
+        if kept > 0, let from = unsafe bytes.baseAddress {
+            // SAFETY: `bytes` is alive until the call returns, and a place has room for `kept` bytes.
+            unsafe (memory + count * Self.placeByteCount).copyMemory(from: from, byteCount: kept)
+        }
+        unsafe arrivals[count] = arrival
+        count += 1
+    }
+
+    /// Says how many datagrams a simulated kernel has dropped.
+    package func note(kernelDropCount drops: UInt32) { kernelDropCount = drops == 0 ? nil : drops }
+
     /// One recvmmsg(2), of which each datagram may bring `byteCountMax` bytes.
     func fill(from socket: Int32, atMost byteCountMax: Int) -> CallResult {
         var drops: UInt32 = 0

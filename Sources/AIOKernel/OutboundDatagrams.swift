@@ -51,6 +51,20 @@ internal import CAIOLinux
         payloads.append(bytes)
     }
 
+    /// Where the datagram at `index` goes; nil is where the socket is connected. For kernels that are simulated.
+    package func target(at index: Int) -> Endpoint? {
+        precondition(index < count, "a batch of \(count) datagrams has no number \(index)")
+        // SAFETY: the first `count` departures were filled by `append`.
+        let departure = unsafe departures[index]
+        guard unsafe departure.address_byte_count > 0 else { return nil }
+        return unsafe withUnsafeBytes(of: departure.address) { bytes in
+            let used = unsafe UnsafeRawBufferPointer(
+                rebasing: bytes.prefix(Int(departure.address_byte_count)))
+            // SAFETY: the span is read before the closure returns.
+            return unsafe SocketAddress(copying: used.bytes).endpoint
+        }
+    }
+
     package func removeAll() { payloads.removeAll(keepingCapacity: true) }
 
     /// One sendmmsg(2): how many the kernel took, or what is wrong with the first.

@@ -4,7 +4,7 @@
 package import AIOBytes
 internal import CAIOLinux
 internal import Glibc
-internal import SystemPackage
+package import SystemPackage
 
 extension LinuxKernel {
     package func accept(from listener: borrowing Descriptor) -> AcceptResult {
@@ -24,7 +24,7 @@ extension LinuxKernel {
 
     /// accept(2), "Error handling": Linux passes errors that are already pending on the *new* socket out of
     /// accept; they say nothing about the listener.
-    private static func refusal(_ errno: Errno) -> AcceptResult {
+    package static func refusal(_ errno: Errno) -> AcceptResult {
         switch errno.rawValue {
         case EAGAIN: .wouldBlock
         case ECONNABORTED, EPERM, EPROTO, ENOPROTOOPT, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH, ENONET,

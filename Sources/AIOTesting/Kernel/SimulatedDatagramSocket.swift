@@ -1,8 +1,8 @@
-// Datagram sockets in memory, as far as sending goes: udp(7), sendmmsg(2). What a socket has taken lies in its send
-// buffer until a test lets it leave, and from then on in a list; nothing ever arrives.
+// A UDP socket in memory, udp(7): a send buffer that the network empties, a receive buffer that it fills. Called by
+// SimulatedKernel+Datagrams.swift; what is between two sockets is in Network/DatagramWire.swift.
 
 import AIOBytes
-package import AIOKernel
+import AIOKernel
 import SystemPackage
 
 /// A UDP socket.
@@ -10,72 +10,111 @@ import SystemPackage
 /// Linux (sock_writeable, sock_def_write_space) takes datagrams until the buffer is full, but says that the socket is
 /// writable only while less than half of it is in use; and each datagram that leaves is an edge if no more than half is
 /// then. Both in datagrams here, in bytes there.
+///
+/// A socket that holds its datagrams is one whose send buffer only a test empties, with `depart`, and which never
+/// receives anything.
 final class SimulatedDatagramSocket: SimulatedFile {
+    struct Outgoing {
+        let bytes: Bytes
+        let target: Endpoint
+        /// When the line has carried it off.
+        let leaves: MonotonicTime
+    }
+
+    struct Incoming {
+        let bytes: Bytes
+        let sender: Endpoint
+    }
+
     let bufferMax: Int
+    let holdsDatagrams: Bool
     var local: Endpoint?
-    private(set) var buffered: [Bytes] = []
-    /// What has left, in order.
+    /// Where it is connected.
+    var peer: Endpoint?
+    /// `SO_REUSEADDR` or `SO_REUSEPORT`.
+    var sharesAddress = false
+    private(set) var buffered: [Outgoing] = []
+    /// What has left by `depart`, in order.
     private(set) var departed: [Bytes] = []
     /// Calls that found the buffer full.
     private(set) var refusalCount = 0
 
-    init(bufferMax: Int) { self.bufferMax = bufferMax }
+    /// `SO_RCVBUF`; bytes.
+    var inboxByteCountMax: Int
+    private(set) var inbox: [Incoming] = []
+    private var inboxByteCount = 0
+    /// Datagrams for which there was no room, and whether the program asked for their number (`SO_RXQ_OVFL`).
+    private(set) var dropCount: UInt32 = 0
+    var countsDrops = false
+    /// `SO_ERROR`.
+    var pendingError: Errno?
 
-    override func poll() -> Readiness { buffered.count * 2 < bufferMax ? .writable : [] }
-
-    /// As many of `payloads` as fit.
-    func take(_ payloads: [Bytes]) -> CallResult {
-        let taken = payloads.prefix(bufferMax - buffered.count)
-        buffered += taken
-        if !taken.isEmpty || payloads.isEmpty { return CallResult(rawValue: taken.count) }
-        refusalCount += 1
-        return CallResult(.resourceTemporarilyUnavailable)
+    init(bufferMax: Int, inboxByteCountMax: Int, holdsDatagrams: Bool) {
+        self.bufferMax = bufferMax
+        self.inboxByteCountMax = inboxByteCountMax
+        self.holdsDatagrams = holdsDatagrams
     }
+
+    override func poll() -> Readiness {
+        var possible: Readiness = buffered.count * 2 < bufferMax ? .writable : []
+        if !inbox.isEmpty { possible = possible.union(.readable) }
+        if pendingError != nil { possible = possible.union(.error) }
+        return possible
+    }
+
+    override func closed(by kernel: SimulatedKernel) { kernel.network.datagrams.close(self) }
+
+    // MARK: Sending
+
+    /// False if the buffer is full.
+    func take(_ datagram: Outgoing) -> Bool {
+        guard buffered.count < bufferMax else { return false }
+        buffered.append(datagram)
+        return true
+    }
+
+    func noteRefusal() { refusalCount += 1 }
 
     /// The first of those in the buffer leaves. False if there is none.
     @discardableResult
     func depart() -> Bool {
-        guard !buffered.isEmpty else { return false }
-        departed.append(buffered.removeFirst())
-        if buffered.count * 2 <= bufferMax { changed(.writable) }
+        guard let first = popBuffered() else { return false }
+        departed.append(first.bytes)
         return true
     }
-}
 
-extension SimulatedKernel {
-    package func makeDatagramSocket(for endpoint: Endpoint) throws(AIOError) -> Descriptor {
-        try openOrThrow(SimulatedDatagramSocket(bufferMax: options.sendBufferDatagramsMax), call: "socket")
+    /// The first of those in the buffer, which is in it no longer.
+    func popBuffered() -> Outgoing? {
+        guard !buffered.isEmpty else { return nil }
+        let first = buffered.removeFirst()
+        if buffered.count * 2 <= bufferMax { changed(.writable) }
+        return first
     }
 
-    package func set(_ option: DatagramSocketOption, on socket: borrowing Descriptor) throws(AIOError) {
-        if isDatagramSocket(socket.number) { return }
-        trace.violation("setsockopt of \(socket.number), which is no datagram socket")
-    }
+    // MARK: Receiving
 
-    /// Those that are open, in the order of their numbers.
-    var datagramSockets: [SimulatedDatagramSocket] { table.compactMap { $0 as? SimulatedDatagramSocket } }
-
-    func isDatagramSocket(_ number: Int32) -> Bool { datagramSocket(number) != nil }
-
-    /// nil for a stream socket, of which calls that know both ask then.
-    func datagramSocket(_ number: Int32) -> SimulatedDatagramSocket? {
-        table.indices.contains(Int(number)) ? table[Int(number)] as? SimulatedDatagramSocket : nil
-    }
-
-    package func sendDatagrams(_ batch: OutboundDatagrams, to socket: borrowing Descriptor) -> CallResult {
-        let number = socket.number
-        guard let file = file(number, as: SimulatedDatagramSocket.self, for: "sendmmsg") else {
-            return CallResult(.badFileDescriptor)
+    /// False if there is no room. One datagram always fits into an empty buffer, as Linux has it.
+    func arrived(_ datagram: Incoming) -> Bool {
+        guard inbox.isEmpty || inboxByteCount + datagram.bytes.count <= inboxByteCountMax else {
+            dropCount &+= 1
+            return false
         }
-        preempt()
-        let result = file.take(batch.payloads)
-        trace.note("sendmmsg of \(batch.count)", Int(number), result.rawValue)
-        if result.count > 0 { noteActivity() }
-        preempt()
-        return result
+        inbox.append(datagram)
+        inboxByteCount += datagram.bytes.count
+        changed(.readable)
+        return true
     }
 
-    package func receiveDatagrams(
-        from socket: borrowing Descriptor, into batch: InboundDatagrams, atMost byteCountMax: Int
-    ) -> CallResult { CallResult(.resourceTemporarilyUnavailable) }
+    func popInbox() -> Incoming? {
+        guard !inbox.isEmpty else { return nil }
+        let first = inbox.removeFirst()
+        inboxByteCount -= first.bytes.count
+        return first
+    }
+
+    /// What came back of something that it sent.
+    func fail(_ errno: Errno) {
+        pendingError = errno
+        changed(.error)
+    }
 }

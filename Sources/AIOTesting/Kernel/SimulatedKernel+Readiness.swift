@@ -71,7 +71,8 @@ final class EpollSet: SimulatedFile {
 
 extension SimulatedKernel {
     package func makeEpoll() throws(AIOError) -> Descriptor {
-        try openOrThrow(EpollSet(), call: "epoll_create1")
+        try check(SimulatedCall(.makeEpoll))
+        return try openOrThrow(EpollSet(), call: "epoll_create1")
     }
 
     package func add(
@@ -85,6 +86,7 @@ extension SimulatedKernel {
             trace.violation("epoll_ctl, add of \(target.number), which is in the set")
             throw AIOError(errno: .fileExists, call: "epoll_ctl")
         }
+        try check(control(of: file), detail: "add descriptor \(target.number)")
         let watch = EpollWatch(
             epoll: set, file: file, number: target.number, interest: interest, token: token)
         set.members.append(watch)
@@ -100,6 +102,7 @@ extension SimulatedKernel {
         guard let watch = watch(of: target.number, in: epoll.number, for: "epoll_ctl, modify") else {
             throw AIOError(errno: .noSuchFileOrDirectory, call: "epoll_ctl")
         }
+        try check(control(of: watch.file), detail: "modify descriptor \(target.number)")
         watch.interest = interest
         watch.token = token
         let current = watch.file.poll()
@@ -112,6 +115,11 @@ extension SimulatedKernel {
         trace.note("epoll_ctl, remove", Int(target.number))
         watch.epoll.forget(watch)
         watch.file.watches.removeAll { $0 === watch }
+    }
+
+    private func control(of file: SimulatedFile) -> SimulatedCall {
+        guard let stream = file as? SimulatedStream else { return SimulatedCall(.control) }
+        return call(.control, on: stream)
     }
 
     private func watch(of target: Int32, in epoll: Int32, for call: String) -> EpollWatch? {
@@ -134,6 +142,10 @@ extension SimulatedKernel {
             return CallResult(.badFileDescriptor)
         }
         batch.removeAll()
+        if case .fail(let errno) = fault(SimulatedCall(.wait)) {
+            // As LinuxKernel says it: a signal came, and nothing is ready.
+            return errno == .interrupted ? CallResult(rawValue: 0) : CallResult(errno)
+        }
         var levels: [EpollWatch] = []
         while batch.count < batch.capacity, !set.ready.isEmpty {
             let watch = set.ready.removeFirst()

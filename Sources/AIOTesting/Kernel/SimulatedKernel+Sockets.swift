@@ -9,14 +9,17 @@ extension SimulatedKernel {
     // MARK: Setting up
 
     package func makeStreamSocket(for endpoint: Endpoint) throws(AIOError) -> Descriptor {
-        try openOrThrow(
+        try check(SimulatedCall(.socket, peer: endpoint), detail: endpoint.description)
+        return try openOrThrow(
             SimulatedStream(
                 sendMax: options.sendBufferByteCount, receiveMax: options.receiveBufferByteCount),
             call: "socket")
     }
 
     package func set(_ option: SocketOption, on socket: borrowing Descriptor) throws(AIOError) {
+        if let datagrams = datagramSocket(socket.number) { return set(option, on: datagrams) }
         let stream = try stream(socket.number, for: "setsockopt")
+        try check(call(.setOption, on: stream), detail: "\(option)")
         guard case .reusePort(true) = option else { return }
         stream.sharesPort = true
         for index in network.bindings.indices where network.bindings[index].stream === stream {
@@ -26,11 +29,18 @@ extension SimulatedKernel {
 
     package func bind(_ socket: borrowing Descriptor, to endpoint: Endpoint) throws(AIOError) {
         var endpoint = endpoint
-        if endpoint.port == 0, let address = endpoint.address {
-            endpoint = .ip(address, port: network.takePort())
+        try check(SimulatedCall(.bind, local: endpoint), detail: endpoint.description)
+        if endpoint.port == 0 {
+            let port = network.takePort()
+            endpoint = endpoint.address.map { .ip($0, port: port) } ?? .any(port: port)
         }
-        if let datagrams = datagramSocket(socket.number) { return datagrams.local = endpoint }
+        if let datagrams = datagramSocket(socket.number) { return try bind(datagrams, to: endpoint) }
         let stream = try stream(socket.number, for: "bind")
+        if let path = endpoint.path {
+            try makeSocketFile(at: path, for: stream)
+            stream.local = endpoint
+            return
+        }
         for binding in network.bindings
         where binding.endpoint == endpoint && binding.machine === self
             && !(binding.sharesPort && stream.sharesPort)
@@ -44,18 +54,23 @@ extension SimulatedKernel {
 
     package func listen(_ socket: borrowing Descriptor, backlog: Int) throws(AIOError) {
         let stream = try stream(socket.number, for: "listen")
+        try check(call(.listen, on: stream), detail: "backlog \(backlog)")
         stream.phase = .listening
         stream.backlog = max(1, backlog)
     }
 
     package func localEndpoint(of socket: borrowing Descriptor) throws(AIOError) -> Endpoint {
         if let datagrams = datagramSocket(socket.number) { return datagrams.local ?? .unnamed }
-        return try stream(socket.number, for: "getsockname").local ?? .unnamed
+        let stream = try stream(socket.number, for: "getsockname")
+        try check(call(.localEndpoint, on: stream))
+        return stream.local ?? .unnamed
     }
 
     package func peerEndpoint(of socket: borrowing Descriptor) throws(AIOError) -> Endpoint {
-        let peer = try stream(socket.number, for: "getpeername").peer
-        guard let peer else { throw AIOError(errno: .socketNotConnected, call: "getpeername") }
+        if let datagrams = datagramSocket(socket.number), let peer = datagrams.peer { return peer }
+        let stream = try stream(socket.number, for: "getpeername")
+        try check(call(.peerEndpoint, on: stream))
+        guard let peer = stream.peer else { throw AIOError(errno: .socketNotConnected, call: "getpeername") }
         return peer
     }
 
@@ -68,14 +83,21 @@ extension SimulatedKernel {
 
     // MARK: Connecting and accepting
 
-    /// Always in progress, and the wire carries the handshake; but a datagram socket only gets its addresses.
+    /// Always in progress, and the wire carries the handshake; but a datagram socket only gets its addresses, and a Unix
+    /// socket's path is connected at once.
     package func connect(_ socket: borrowing Descriptor, to endpoint: Endpoint) -> CallResult {
-        if let datagrams = datagramSocket(socket.number) {
-            datagrams.local = .ip(.loopbackV4, port: network.takePort())
-            return CallResult(rawValue: 0)
-        }
+        if let datagrams = datagramSocket(socket.number) { return connect(datagrams, to: endpoint) }
         guard let stream = file(socket.number, as: SimulatedStream.self, for: "connect") else {
             return CallResult(.badFileDescriptor)
+        }
+        // An interrupted connect goes on by itself.
+        if case .fail(let errno) = fault(SimulatedCall(.connect, local: stream.local, peer: endpoint)) {
+            return CallResult(errno)
+        }
+        if let path = endpoint.path {
+            let result = connect(stream, toSocketAt: path)
+            trace.note("connect", Int(socket.number), result.rawValue)
+            return result
         }
         stream.phase = .connecting
         stream.peer = endpoint
@@ -97,6 +119,8 @@ extension SimulatedKernel {
             trace.note("accept: none", Int(listener.number))
             return .wouldBlock
         }
+        let call = SimulatedCall(.accept, local: stream.local, peer: first.peer)
+        if case .fail(let errno) = fault(call) { return acceptFailure(errno, on: stream) }
         guard let accepted = open(first) else {
             trace.note("accept: the table is full", Int(listener.number))
             return .exhausted(.tooManyOpenFiles)
@@ -111,6 +135,7 @@ extension SimulatedKernel {
         guard let stream = file(socket.number, as: SimulatedStream.self, for: "getsockopt") else {
             return .badFileDescriptor
         }
+        if case .fail(let errno) = fault(call(.takeError, on: stream)) { return errno }
         return stream.pendingError.take()
     }
 
@@ -134,7 +159,14 @@ extension SimulatedKernel {
         guard let incoming = stream.incoming else {
             return CallResult(stream.pendingError.take() ?? .socketNotConnected)
         }
-        let byteCount = min(incoming.arrived.count, span.freeCapacity)
+        var byteCount = min(incoming.arrived.count, span.freeCapacity)
+        switch fault(call(.receive, on: stream, byteCount: span.freeCapacity)) {
+        case nil: break
+        case .fail(let errno): return failed(errno, on: stream, edge: .readable)
+        case .shorten(let most):
+            if most < byteCount { network.owe(.readable, to: stream) }
+            byteCount = min(byteCount, max(most, 1))
+        }
         if byteCount > 0 {
             span.append(copying: Bytes(Array(incoming.arrived.prefix(byteCount))))
             incoming.arrived.removeFirst(byteCount)
@@ -168,11 +200,18 @@ extension SimulatedKernel {
         if room > 1, let oneIn = options.shortWritesOneIn, chance.isOne(in: oneIn) {
             room = chance.number(in: 1...room)
         }
+        switch fault(call(.send, on: stream, byteCount: batch.byteCount)) {
+        case nil: break
+        case .fail(let errno): return failed(errno, on: stream, edge: .writable)
+        case .shorten(let most):
+            if most < room { network.owe(.writable, to: stream) }
+            room = min(room, max(most, 1))
+        }
         if room < batch.byteCount { stream.wantsSpace = true }
         guard room > 0 else { return CallResult(.resourceTemporarilyUnavailable) }
         var taken: [UInt8] = []
         for part in batch.parts where taken.count < room { taken += part.prefix(room - taken.count) }
-        outgoing.send(taken, due: network.dueTime())
+        network.send(taken, on: outgoing)
         noteActivity()
         return CallResult(rawValue: room)
     }
@@ -183,11 +222,12 @@ extension SimulatedKernel {
             return CallResult(.badFileDescriptor)
         }
         trace.note("shutdown", Int(socket.number))
+        if case .fail(let errno) = fault(call(.finishWriting, on: stream)) { return CallResult(errno) }
         guard stream.phase == .connected, let outgoing = stream.outgoing else {
             return CallResult(.socketNotConnected)
         }
         stream.hasEnded = true
-        outgoing.hasEnd = true
+        outgoing.end(now: now)
         noteActivity()
         stream.changed()
         return CallResult(rawValue: 0)

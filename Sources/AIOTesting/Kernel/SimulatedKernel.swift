@@ -31,6 +31,8 @@ package struct SimulatedKernelOptions: Sendable {
     package var receiveBufferByteCount = 128
     /// Of a UDP socket.
     package var sendBufferDatagramsMax = 4
+    /// What a UDP socket has taken stays in its buffer until a test lets it `depart`, and nothing arrives.
+    package var holdsDatagrams = true
     /// Numbers in the table, 3 and up.
     package var descriptorsMax = 1_000
     /// One write of so many takes less than fits, as a kernel may; nil: none does.
@@ -42,11 +44,13 @@ package struct SimulatedKernelOptions: Sendable {
 extension SimulatedKernelOptions {
     /// Buffers as large as Linux begins with, so that ordinary tests meet them when they mean to.
     package static let roomy = SimulatedKernelOptions(
-        sendBufferByteCount: 16_384, receiveBufferByteCount: 65_536)
+        sendBufferByteCount: 16_384, receiveBufferByteCount: 65_536, sendBufferDatagramsMax: 64,
+        holdsDatagrams: false)
 
     /// Of a peer, whose script says in which pieces it writes.
     package static let exact = SimulatedKernelOptions(
-        sendBufferByteCount: 16_384, receiveBufferByteCount: 65_536, shortWritesOneIn: nil)
+        sendBufferByteCount: 16_384, receiveBufferByteCount: 65_536, sendBufferDatagramsMax: 64,
+        holdsDatagrams: false, shortWritesOneIn: nil)
 }
 
 /// A kernel in memory.
@@ -64,6 +68,8 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
     package let options: SimulatedKernelOptions
     package let network: SimulatedNetwork
     package let trace: SimulationTrace
+    /// What is to go wrong, by the test's wish.
+    package let faults = Faults()
     var chance: SeededRandom
     /// Its address in the network, besides loopback.
     package var address = IPAddress.v4(10, 0, 0, 1)
@@ -72,6 +78,9 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
 
     var table: [SimulatedFile?] = [nil, nil, nil]
     private var signalCount = 0
+    /// See SimulatedKernel+SocketFiles.swift.
+    var socketFiles: [SocketFile] = []
+    var lastInode: UInt64 = 0
 
     package init(
         options: SimulatedKernelOptions, network: SimulatedNetwork, chance: SeededRandom
@@ -80,6 +89,7 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
         self.network = network
         self.chance = chance
         trace = network.trace
+        network.add(self)
     }
 
     // MARK: Time and chance
@@ -88,6 +98,12 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
     package func random() -> UInt64 { chance.next() }
     package var usableProcessorCount: Int { 2 }
     func noteActivity() { network.noteActivity() }
+
+    /// The address of the machine that `endpoint` is on: loopback and Unix sockets are on this one.
+    func reached(by endpoint: Endpoint) -> IPAddress {
+        guard let target = endpoint.address, !target.isLoopback else { return address }
+        return target
+    }
 
     // MARK: Descriptors
 
@@ -125,7 +141,8 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
     }
 
     package func openPlaceholder() throws(AIOError) -> Descriptor {
-        try openOrThrow(PlaceholderFile(), call: "open")
+        try check(SimulatedCall(.open), detail: "/dev/null")
+        return try openOrThrow(PlaceholderFile(), call: "open")
     }
 
     /// What nobody has closed: number and kind.
@@ -136,7 +153,8 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
     // MARK: Event counters
 
     package func makeEventCounter() throws(AIOError) -> Descriptor {
-        try openOrThrow(EventCounter(), call: "eventfd")
+        try check(SimulatedCall(.makeEventCounter))
+        return try openOrThrow(EventCounter(), call: "eventfd")
     }
 
     package func signal(_ counter: borrowing Descriptor) {
@@ -148,15 +166,17 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
         if !isLost { file.add() }
     }
 
-    // MARK: What this kernel has not
-
-    package func removeStaleSocket(at path: String) -> Bool { false }
-    package func socketFileIdentity(at path: String) -> FileIdentity? { nil }
-    package func removeSocketFile(at path: String) {}
+    // MARK: Names
 
     package func resolve(host: String, port: UInt16) throws(AIOError) -> [Endpoint] {
-        [.ip(.loopbackV4, port: port)]
+        if case .fail(let errno) = fault(SimulatedCall(.resolve, peer: .host(host, port: port))) {
+            // EAI_SYSTEM.
+            throw AIOError(.nameResolutionFailed, errno: errno, call: "getaddrinfo", detail: host)
+        }
+        return try network.names.addresses(of: host).map { .ip($0, port: port) }
     }
+
+    // MARK: What this kernel has not
 
     package func makeDiskContext(requestsMax: Int) throws(AIOError) -> DiskContext {
         throw AIOError(.unsupported, call: "io_setup", detail: "the simulated kernel has no disk")

@@ -9,6 +9,8 @@ struct Handshake {
     let stream: SimulatedStream
     let target: Endpoint
     unowned let machine: SimulatedKernel
+    /// To the machine of the target.
+    let route: Route
     let due: MonotonicTime
 }
 
@@ -26,8 +28,15 @@ struct SocketBinding {
 package final class SimulatedNetwork: @unchecked Sendable {
     package let time: SimulatedTime
     package let trace: SimulationTrace
-    /// How long what is sent takes to arrive.
-    package var latency: ClosedRange<Duration> = .zero ... .zero
+    /// What the lines between machines are like.
+    package let topology: Topology
+    /// The hosts that can be looked up.
+    package let names = HostTable()
+    /// How long what is sent takes to arrive, where nothing else was set.
+    package var latency: ClosedRange<Duration> {
+        get { topology.defaultConditions.latency }
+        set { topology.defaultConditions.latency = newValue }
+    }
     /// In which pieces it does, on connections that say nothing else.
     package var arrival = Arrival.drawn
 
@@ -42,25 +51,30 @@ package final class SimulatedNetwork: @unchecked Sendable {
     private var streams: [SimulatedStream] = []
     private(set) var handshakes: [Handshake] = []
     private var nextPort: UInt16 = 40_000
+    private var owedEdges = OwedEdges()
+    private(set) lazy var datagrams = DatagramWire(network: self)
+    private var machines: [() -> IPAddress?] = []
 
     package init(time: SimulatedTime, chance: SeededRandom, trace: SimulationTrace) {
         self.time = time
         self.chance = chance
         self.trace = trace
+        topology = Topology(time: time)
     }
+
+    /// How long the next look-up of a name takes.
+    func lookUpTime() -> Duration {
+        names.delay.upperBound <= .zero ? .zero : chance.duration(in: names.delay)
+    }
+
+    func add(_ machine: SimulatedKernel) { machines.append { [weak machine] in machine?.address } }
+    func hasMachine(at address: IPAddress) -> Bool { machines.contains { $0() == address } }
 
     func noteActivity() { activity += 1 }
 
     func takePort() -> UInt16 {
         nextPort += 1
         return nextPort
-    }
-
-    /// When something that is sent now arrives.
-    func dueTime() -> MonotonicTime {
-        if latency.upperBound <= .zero { return time.now }
-        let least = latency.lowerBound.nanoseconds, most = latency.upperBound.nanoseconds
-        return time.now.advanced(by: .nanoseconds(chance.number(in: least...most)))
     }
 
     // MARK: Steps
@@ -72,35 +86,50 @@ package final class SimulatedNetwork: @unchecked Sendable {
             if canDeliver(links[index]) { return true }
             index += 1
         }
-        return !handshakes.isEmpty && handshakes.contains(where: canAnswer)
+        if !handshakes.isEmpty, handshakes.contains(where: canAnswer) { return true }
+        if !owedEdges.isEmpty, owedEdges.isDue(time.now) { return true }
+        return datagrams.workCount > 0
     }
 
     /// When what is under way may arrive; nil if nothing is that would wait for time alone.
     package var deadline: MonotonicTime? {
-        if latency.upperBound <= .zero { return nil }
-        let pieces = links.compactMap { $0.isDead ? nil : $0.due }
-        return (pieces + handshakes.map(\.due)).filter { $0 > time.now }.min()
+        if !topology.takesTime { return owedEdges.deadline }
+        let pieces = links.compactMap { $0.isDead || $0.route.isCut ? nil : $0.due }
+        let requests = handshakes.compactMap { $0.route.isCut ? nil : $0.due }
+        let dues = pieces + requests + [owedEdges.deadline, datagrams.deadline].compactMap { $0 }
+        return dues.filter { $0 > time.now }.min()
     }
 
     /// One step: one piece of one link, or one handshake, drawn from those that can move.
     package func deliver() {
         let answerable = handshakes.indices.filter { canAnswer(handshakes[$0]) }
         let deliverable = links.filter(canDeliver)
-        guard answerable.count + deliverable.count > 0 else { return }
+        let datagramCount = datagrams.workCount
+        let owedCount = owedEdges.isDue(time.now) ? 1 : 0
+        let most = answerable.count + deliverable.count + datagramCount + owedCount
+        guard most > 0 else { return }
         noteActivity()
-        let drawn = chance.number(below: answerable.count + deliverable.count)
-        if drawn < answerable.count {
-            answer(handshakes.remove(at: answerable[drawn]))
-        } else {
-            deliver(on: deliverable[drawn - answerable.count])
-        }
-        links.removeAll { $0.isDead && $0.receiver.isOrphan && $0.sender.isOrphan }
+        var drawn = chance.number(below: most)
+        if drawn < answerable.count { return answer(handshakes.remove(at: answerable[drawn])) }
+        drawn -= answerable.count
+        if drawn < deliverable.count { return deliver(on: deliverable[drawn]) }
+        drawn -= deliverable.count
+        if drawn < datagramCount { datagrams.step(drawn) } else { owedEdges.pay(time.now) }
+    }
+
+    /// An edge will come to `file` within a millisecond.
+    func owe(_ edge: Readiness, to file: SimulatedFile) {
+        let delay = Duration.microseconds(chance.number(in: 1...1_000))
+        owedEdges.add(edge, to: file, due: time.now.advanced(by: delay))
     }
 
     // MARK: Handshakes
 
     func begin(_ stream: SimulatedStream, to target: Endpoint, from machine: SimulatedKernel) {
-        handshakes.append(Handshake(stream: stream, target: target, machine: machine, due: dueTime()))
+        let route = topology.route(from: machine.address, to: machine.reached(by: target))
+        let due = route.arrival(of: time.now, chance: &chance)
+        handshakes.append(
+            Handshake(stream: stream, target: target, machine: machine, route: route, due: due))
         noteActivity()
     }
 
@@ -118,15 +147,13 @@ package final class SimulatedNetwork: @unchecked Sendable {
         }
         let isHere =
             address.isLoopback ? binding.machine === handshake.machine : binding.machine.address == address
-        guard isHere, binding.endpoint.port == target.port, let bound = binding.endpoint.address else {
-            return false
-        }
-        return bound == address || bound.isUnspecified
+        guard isHere, binding.endpoint.port == target.port else { return false }
+        return binding.endpoint.address == address || binding.endpoint.isWildcard
     }
 
     /// Linux drops the handshake's packets while the listener's queue is full, and the peer tries again.
     private func canAnswer(_ handshake: Handshake) -> Bool {
-        guard handshake.due <= time.now else { return false }
+        guard handshake.due <= time.now, !handshake.route.isCut else { return false }
         let listeners = listeners(for: handshake)
         return listeners.isEmpty || listeners.contains { $0.waiting.count < $0.backlog }
     }
@@ -139,14 +166,18 @@ package final class SimulatedNetwork: @unchecked Sendable {
             client.fail(.connectionRefused)
             return
         }
-        let listener = candidates[chance.number(below: candidates.count)]
+        connect(client, to: candidates[chance.number(below: candidates.count)], by: handshake.route)
+    }
+
+    /// Both ends are there from now on; the listener's is in its queue.
+    func connect(_ client: SimulatedStream, to listener: SimulatedStream, by route: Route) {
         let server = SimulatedStream(sendMax: listener.sendMax, receiveMax: listener.receiveMax)
         server.phase = .connected
-        server.local = handshake.target
+        server.local = client.peer
         server.peer = client.local
         server.network = self
-        join(client, server)
-        join(server, client)
+        join(client, server, by: route)
+        join(server, client, by: topology.route(from: route.to, to: route.from))
         client.phase = .connected
         listener.waiting.append(server)
         trace.note("connected, waiting to be accepted:", listener.waiting.count)
@@ -154,8 +185,8 @@ package final class SimulatedNetwork: @unchecked Sendable {
         client.changed(.writable)
     }
 
-    private func join(_ sender: SimulatedStream, _ receiver: SimulatedStream) {
-        let link = StreamLink(from: sender, to: receiver)
+    private func join(_ sender: SimulatedStream, _ receiver: SimulatedStream, by route: Route) {
+        let link = StreamLink(from: sender, to: receiver, by: route)
         link.arrival = sender.arrival ?? arrival
         sender.outgoing = link
         receiver.incoming = link
@@ -165,15 +196,29 @@ package final class SimulatedNetwork: @unchecked Sendable {
 
     // MARK: Bytes, ends, resets
 
+    /// Bytes leave one after the other, and as segments where that makes a difference.
+    func send(_ bytes: [UInt8], on link: StreamLink) {
+        let segmentMax =
+            link.route.conditions.bytesPerSecond == nil || link.keepsWritesWhole ? Int.max : 1_460
+        var rest = bytes[...]
+        repeat {
+            let segment = rest.prefix(segmentMax)
+            rest = rest.dropFirst(segmentMax)
+            let left = link.route.leave(segment.count, now: time.now)
+            link.send(segment, due: link.route.arrival(of: left, chance: &chance))
+        } while !rest.isEmpty
+    }
+
     private func canDeliver(_ link: StreamLink) -> Bool {
-        if link.isDead { return false }
-        if link.hasReset { return true }
-        if link.sent.isEmpty { return link.hasEnd && !link.endArrived }
-        if link.receiver.isOrphan { return true }
+        if link.isDead || link.route.isCut { return false }
+        if link.hasReset { return link.resetDue <= time.now }
+        if link.sent.isEmpty { return link.hasEnd && !link.endArrived && link.endDue <= time.now }
+        if link.receiver.isOrphan { return link.due ?? .distantFuture <= time.now }
         return link.hasPiece(room: link.receiver.receiveMax - link.arrived.count, now: time.now)
     }
 
     private func deliver(on link: StreamLink) {
+        defer { links.removeAll { $0.isDead && $0.receiver.isOrphan && $0.sender.isOrphan } }
         if link.hasReset {
             deliverReset(on: link)
         } else if link.sent.isEmpty {
@@ -182,7 +227,7 @@ package final class SimulatedNetwork: @unchecked Sendable {
             // Bytes for a socket that was closed: the answer is a reset.
             trace.note("bytes for a closed socket", link.sent.count)
             link.isDead = true
-            link.receiver.outgoing?.reset()
+            link.receiver.outgoing?.reset(now: time.now)
         } else {
             deliverBytes(on: link)
         }
@@ -216,11 +261,5 @@ package final class SimulatedNetwork: @unchecked Sendable {
         if receiver.isOrphan { return }
         let knewTheEnd = link.endArrived && !receiver.hasEnded
         receiver.fail(knewTheEnd ? .brokenPipe : .connectionReset)
-    }
-}
-
-extension Duration {
-    fileprivate var nanoseconds: Int {
-        Int(components.seconds) * 1_000_000_000 + Int(components.attoseconds / 1_000_000_000)
     }
 }

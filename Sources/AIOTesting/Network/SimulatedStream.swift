@@ -99,9 +99,9 @@ final class SimulatedStream: SimulatedFile {
             kernel.network.forgetHandshake(of: self)
         case .connected:
             if resetsOnClose || !(incoming?.arrived.isEmpty ?? true) {
-                outgoing?.reset()
-            } else {
-                outgoing?.hasEnd = true
+                outgoing?.reset(now: kernel.now)
+            } else if !hasEnded {
+                outgoing?.end(now: kernel.now)
             }
         case .fresh, .dead:
             break

@@ -25,6 +25,7 @@ public enum Arrival: Sendable, Hashable {
 final class StreamLink {
     unowned let sender: SimulatedStream
     unowned let receiver: SimulatedStream
+    let route: Route
     private(set) var sent: [UInt8] = []
     /// The lengths of the writes that `sent` consists of, and when each may arrive.
     private var writes: [(byteCount: Int, due: MonotonicTime)] = []
@@ -33,16 +34,19 @@ final class StreamLink {
     /// Bytes that have arrived since the beginning.
     private var arrivedCount = 0
     /// The sender ended its side, and whether the receiver knows.
-    var hasEnd = false
+    private(set) var hasEnd = false
+    private(set) var endDue = MonotonicTime(nanoseconds: 0)
     var endArrived = false
     /// The sender reset the connection.
-    var hasReset = false
+    private(set) var hasReset = false
+    private(set) var resetDue = MonotonicTime(nanoseconds: 0)
     /// Nothing more will come of it.
     var isDead = false
 
-    init(from sender: SimulatedStream, to receiver: SimulatedStream) {
+    init(from sender: SimulatedStream, to receiver: SimulatedStream, by route: Route) {
         self.sender = sender
         self.receiver = receiver
+        self.route = route
     }
 
     func send(_ bytes: some Collection<UInt8>, due: MonotonicTime) {
@@ -50,10 +54,25 @@ final class StreamLink {
         writes.append((bytes.count, due))
     }
 
-    func reset() {
+    /// Behind what was sent.
+    func end(now: MonotonicTime) {
+        hasEnd = true
+        endDue = route.arrivalOfControl(now: now)
+    }
+
+    func reset(now: MonotonicTime) {
         guard !isDead else { return }
         discard()
         hasReset = true
+        resetDue = route.arrivalOfControl(now: now)
+    }
+
+    /// Whether it matters to the receiver what was one write.
+    var keepsWritesWhole: Bool {
+        switch arrival {
+        case .asSent, .split: true
+        case .drawn, .together, .oneByteAtATime: false
+        }
     }
 
     /// What was sent and has not arrived never will.
@@ -62,8 +81,11 @@ final class StreamLink {
         writes = []
     }
 
-    /// When the next piece may arrive; nil if there is none.
-    var due: MonotonicTime? { writes.first?.due }
+    /// When the next piece, or the end, or a reset may arrive; nil if there is none.
+    var due: MonotonicTime? {
+        if hasReset { return resetDue }
+        return writes.first?.due ?? (hasEnd && !endArrived ? endDue : nil)
+    }
 
     /// The length of the piece that arrives next, now that there is `room`; zero if none may.
     func nextPiece(room: Int, now: MonotonicTime, chance: inout SeededRandom) -> Int {

@@ -19,6 +19,8 @@ final class PeerSocket: Runner, @unchecked Sendable {
     /// What is still to be sent: one write after the other.
     private var outgoing: [Bytes] = []
     private var endsAfterThat = false
+    private var isInCall = false
+    private var closesAfterCall = false
     private(set) var sentCount = 0
     /// The other side has ended, in order.
     private(set) var sawEnd = false
@@ -51,7 +53,7 @@ final class PeerSocket: Runner, @unchecked Sendable {
         return sentCount - link.sent.count - link.arrived.count
     }
     /// Nothing more will come.
-    var isOver: Bool { sawEnd || error != nil || descriptor == nil }
+    var isOver: Bool { sawEnd || error != nil || descriptor == nil || closesAfterCall }
 
     // MARK: What scripts do
 
@@ -61,10 +63,11 @@ final class PeerSocket: Runner, @unchecked Sendable {
     func reset() {
         guard descriptor != nil else { return }
         kernel.resetOnClose(descriptor!)
-        descriptor = nil
+        close()
     }
 
-    func close() { descriptor = nil }
+    /// In the middle of a call, in which the script may cut in, the descriptor is the call's until that returns.
+    func close() { if isInCall { closesAfterCall = true } else { descriptor = nil } }
 
     /// Takes what has come from the front.
     func take(_ byteCount: Int) -> [UInt8] {
@@ -90,7 +93,12 @@ final class PeerSocket: Runner, @unchecked Sendable {
     var isAlive: Bool { false }
     var waitsFor: String? { nil }
 
-    func step() { if canReceive { receive() } else { sendSome() } }
+    func step() {
+        isInCall = true
+        if canReceive { receive() } else { sendSome() }
+        isInCall = false
+        if closesAfterCall { descriptor = nil }
+    }
 
     private func receive() {
         let (filled, bytes) = slabs.receive(atMost: 65_536, expecting: 4_096) { span in

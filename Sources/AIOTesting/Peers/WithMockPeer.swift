@@ -65,7 +65,9 @@ func withSimulation<Result>(_ body: (Simulation) async throws -> Result) async t
 }
 
 extension Simulation {
-    func connect(named name: String, to endpoint: Endpoint, arrival: Arrival) async throws -> MockPeer {
+    func connect(named name: String = "peer", to endpoint: Endpoint, arrival: Arrival) async throws
+        -> MockPeer
+    {
         let machine = makeMachine(named: name, options: .exact)
         let socket = try PeerSocket(name: name, kernel: machine.kernel, target: endpoint, arrival: arrival)
         scheduler.add(socket)

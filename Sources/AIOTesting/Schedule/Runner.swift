@@ -82,23 +82,31 @@ extension SimulatedNetwork: Runner {
 /// Runs what a machine's engine gave to `offload`, first in, first out.
 final class OffloadRunner: Runner, @unchecked Sendable {
     let name: String
-    private var queue: [SimulatedOffload] = []
+    private let time: SimulatedTime
+    private var queue: [(offload: SimulatedOffload, due: MonotonicTime)] = []
 
-    init(name: String) { self.name = name }
+    init(name: String, time: SimulatedTime) {
+        self.name = name
+        self.time = time
+    }
 
-    var canStep: Bool { !queue.isEmpty }
-    var deadline: MonotonicTime? { nil }
+    var canStep: Bool { queue.contains { $0.due <= time.now } }
+    var deadline: MonotonicTime? { queue.lazy.map(\.due).min() }
     var isAlive: Bool { false }
     var waitsFor: String? { nil }
-    func step() { queue.removeFirst().run() }
+    func step() {
+        guard let index = queue.firstIndex(where: { $0.due <= time.now }) else { return }
+        queue.remove(at: index).offload.run()
+    }
 
-    func add(_ work: @escaping @Sendable () -> Void) -> any OffloadedWork {
+    /// Work that is done then, or later.
+    func add(due: MonotonicTime, _ work: @escaping @Sendable () -> Void) -> any OffloadedWork {
         let offload = SimulatedOffload(work)
-        queue.append(offload)
+        queue.append((offload, due))
         return offload
     }
 
-    func runAll() { while canStep { step() } }
+    func runAll() { while !queue.isEmpty { queue.removeFirst().offload.run() } }
 }
 
 /// Offloaded work: a cancelled piece stays in the queue and does nothing. Sendable, unchecked: see `Runner`.

@@ -20,7 +20,7 @@ package final class SimulatedHost: Host, @unchecked Sendable {
         self.executor = executor
         self.scheduler = scheduler
         prefix = name.isEmpty ? "" : name + "/"
-        offloads = OffloadRunner(name: prefix + "offload")
+        offloads = OffloadRunner(name: prefix + "offload", time: kernel.network.time)
         scheduler.add(offloads)
         kernel.preempt = { [weak scheduler] in scheduler?.preempt() }
     }
@@ -52,7 +52,9 @@ package final class SimulatedHost: Host, @unchecked Sendable {
         _ lane: OffloadLane, _ work: @escaping @Sendable () -> Void
     ) throws(AIOError) -> any OffloadedWork {
         guard !isShutDown else { throw AIOError(.shutDown) }
-        return offloads.add(work)
+        // Looking a name up takes its time here, as the thread that does it cannot wait.
+        let delay = lane == .names ? kernel.network.lookUpTime() : .zero
+        return offloads.add(due: kernel.now.advanced(by: delay), work)
     }
 
     package func offloadStatistics(of lane: OffloadLane) -> OffloadStatistics { OffloadStatistics() }

@@ -29,7 +29,8 @@ public final class Simulation: @unchecked Sendable {
     let executor: SimulatedExecutor
     let waits: Waits
     private var random: SeededRandom
-    private var machineCount = 0
+    /// In the order in which they were made.
+    private(set) var machines: [Machine] = []
     private var hasBegun = false
     private var hasEnded = false
     private var failure: SimulationFailure?
@@ -171,11 +172,13 @@ public final class Simulation: @unchecked Sendable {
 
     /// A machine of this world, with a kernel and an address of its own.
     func makeMachine(named name: String = "", options: SimulatedKernelOptions = .roomy) -> Machine {
-        machineCount += 1
+        let number = machines.count + 1
         let kernel = SimulatedKernel(options: options, network: network, chance: random.split())
-        kernel.address = .v4(10, 0, UInt8(machineCount >> 8), UInt8(machineCount & 255))
+        kernel.address = .v4(10, 0, UInt8(number >> 8), UInt8(number & 255))
         let host = SimulatedHost(kernel: kernel, scheduler: scheduler, executor: executor, name: name)
-        return Machine(kernel: kernel, host: host)
+        let machine = Machine(name: name, kernel: kernel, host: host)
+        machines.append(machine)
+        return machine
     }
 
     func note(problem: String) { problems.append(problem) }
@@ -183,6 +186,7 @@ public final class Simulation: @unchecked Sendable {
 
 /// A simulated machine, as far as an engine is concerned. Sendable, unchecked: see `Simulation`.
 struct Machine: @unchecked Sendable {
+    let name: String
     let kernel: SimulatedKernel
     let host: SimulatedHost
 }

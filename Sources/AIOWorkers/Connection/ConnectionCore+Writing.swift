@@ -154,7 +154,7 @@ extension ConnectionCore {
         settleWaitersAndUnlock()
         await withTaskCancellationHandler {
             unsafe await withUnsafeContinuation { continuation in
-                let mustWait = unsafe lock.withLock { unsafe waiter.suspend(continuation) }
+                let mustWait = lock.withLock { unsafe waiter.suspend(continuation) }
                 if !mustWait { unsafe continuation.resume() }
             }
         } onCancel: {
