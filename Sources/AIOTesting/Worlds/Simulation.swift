@@ -118,8 +118,9 @@ public final class Simulation: @unchecked Sendable {
 
     // MARK: The simulation's thread
 
-    /// On the real clock.
-    private static let patienceOutside: Duration = .seconds(30)
+    // On the real clock, and long: what is outside may have to wait for its turn among everything that a test process does.
+    private static let patienceOutside: Duration = .seconds(120)
+    private static let patienceWithWhoLeft: Duration = .seconds(3_600)
     /// For what has broken down to clear away after itself.
     private static let stepsToEnd = 100_000
 
@@ -162,7 +163,8 @@ public final class Simulation: @unchecked Sendable {
             scheduler.stepsMax += Self.stepsToEnd
             return
         }
-        if executor.waitOutside(for: Self.patienceOutside) { return }
+        let patience = executor.jobsThatLeft > 0 ? Self.patienceWithWhoLeft : Self.patienceOutside
+        if executor.waitOutside(for: patience) { return }
         fatalError(
             "seed \(seed): \(failure.description)\n  and the test waits for something that is not of the simulation"
         )
