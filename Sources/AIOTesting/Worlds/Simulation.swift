@@ -64,12 +64,17 @@ public final class Simulation: @unchecked Sendable {
 
     /// Runs `body` in this simulation, once: its code, and that of all its child tasks, runs on the simulation's thread.
     ///
-    /// Returns when `body` does. When nobody in the simulation can go on, and no time is set for anything, that is a
+    /// As many simulations of a process run at a time as there are processors; this waits for its turn. Returns when `body`
+    /// does. When nobody in the simulation can go on, and no time is set for anything, that is a
     /// dead-lock: whatever `body` waits for in the simulation throws at once, with a list of who waits for what.
     /// - Throws: what `body` throws; `SimulationError`, if the run broke down.
     public func run<Result>(_ body: (Simulation) async throws -> Result) async throws -> Result {
         precondition(!hasBegun, "a simulation is run once")
         hasBegun = true
+        // One inside of another has its place already.
+        let waits = Self.current == nil
+        if waits { await SimulationSlots.shared.take() }
+        defer { if waits { SimulationSlots.shared.giveBack() } }
         let thread = try PthreadThread(named: "simulation") { self.loop() }
         defer { thread.join() }
         return try await withTaskExecutorPreference(executor) {
