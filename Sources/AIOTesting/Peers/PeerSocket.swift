@@ -44,9 +44,8 @@ final class PeerSocket: Runner, @unchecked Sendable {
 
     var isConnecting: Bool { stream.phase == .connecting }
     var local: Endpoint? { stream.local }
-    /// Given to this peer and not taken by its kernel yet, and what that holds.
+    /// Given to this peer and not taken by its kernel yet.
     var unsentByteCount: Int { outgoing.reduce(0) { $0 + $1.count } }
-    var undeliveredByteCount: Int { unsentByteCount + (stream.outgoing?.sent.count ?? 0) }
     /// What the other side's program has taken of it: neither under way nor in its socket.
     var takenByteCount: Int {
         guard let link = stream.outgoing else { return 0 }

@@ -49,21 +49,6 @@ private func withMockPeer(
     }
 }
 
-/// In the simulation that the task is part of, or in one of its own.
-func withSimulation<Result>(_ body: (Simulation) async throws -> Result) async throws -> Result {
-    guard let simulation = Simulation.current else {
-        return try await Simulation(seed: seedFromEnvironment ?? 0).run(body)
-    }
-    guard simulation.executor.isCurrent else {
-        throw SimulationError(
-            """
-            this runs outside of its simulation: the test, its suite or its module is isolated to the main actor or \
-            another actor with an executor of its own; a simulated test has to be nonisolated
-            """)
-    }
-    return try await body(simulation)
-}
-
 extension Simulation {
     func connect(named name: String = "peer", to endpoint: Endpoint, arrival: Arrival) async throws
         -> MockPeer
@@ -74,38 +59,4 @@ extension Simulation {
         _ = await waits.wait(for: { "the connection" }) { !socket.isConnecting }
         return MockPeer(simulation: self, socket: socket)
     }
-}
-
-extension Machine {
-    /// A proactor of this machine, for as long as `body` takes; then it is checked that nothing is left open.
-    func withProactor<Result>(
-        reporting failures: HandlerFailures, _ body: (Proactor) async throws -> Result
-    ) async throws -> Result {
-        var configuration = Proactor.Configuration()
-        configuration.workerCount = 1
-        configuration.slabByteCount = 4_096
-        configuration.inboundByteCountMax = 1 << 20
-        configuration.jobsPerPassMax = 1
-        configuration.watchdogThreshold = nil
-        configuration.report = { failures.add($0) }
-        let aio = try Proactor(configuration, kernel: kernel, host: host)
-        let result: Result
-        do {
-            result = try await body(aio)
-        } catch {
-            try? await aio.shutdown()
-            throw error
-        }
-        try await aio.shutdown()
-        let left = kernel.openDescriptors
-        if !left.isEmpty { throw SimulationError("left open: " + left.joined(separator: ", ")) }
-        return result
-    }
-}
-
-/// What handlers threw, as the engine reported it. Sendable, unchecked: see `Simulation`.
-final class HandlerFailures: @unchecked Sendable {
-    private(set) var first: SimulationError?
-
-    func add(_ report: Report) { if first == nil { first = SimulationError("\(report)") } }
 }

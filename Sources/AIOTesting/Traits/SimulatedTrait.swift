@@ -20,13 +20,16 @@ public struct SimulatedTrait: TestTrait, SuiteTrait, TestScoping {
         for test: Test, testCase: Test.Case?,
         performing function: @Sendable @concurrent () async throws -> Void
     ) async throws {
-        let seeds = seedFromEnvironment.map { [$0] } ?? seeds.map { UInt64($0) }
+        let seeds = try seedFromEnvironment().map { [$0] } ?? seeds.map { UInt64($0) }
+        // As the filter takes it: without the parentheses of a function's name.
+        let name = test.name.prefix { $0 != "(" }
         for seed in seeds {
             let hasFailed = Atomic<Bool>(false)
             let issues: IssueHandlingTrait = .compactMapIssues { issue in
                 if issue.isFailure { hasFailed.store(true, ordering: .relaxed) }
                 var issue = issue
-                issue.comments.append("seed \(seed); again with AIO_SEED=\(seed) swift test --filter …")
+                issue.comments.append(
+                    "seed \(seed); again with AIO_SEED=\(seed) swift test --filter '\(name)'")
                 return issue
             }
             try await issues.provideScope(for: test, testCase: testCase) {
@@ -52,5 +55,12 @@ extension Trait where Self == SimulatedTrait {
     }
 }
 
-/// `AIO_SEED`, if it is set to a number.
-var seedFromEnvironment: UInt64? { unsafe getenv("AIO_SEED").flatMap { UInt64(unsafe String(cString: $0)) } }
+/// `AIO_SEED`, if it is set.
+func seedFromEnvironment() throws(SimulationError) -> UInt64? {
+    guard let text = unsafe getenv("AIO_SEED") else { return nil }
+    let written = unsafe String(cString: text)
+    guard let seed = UInt64(written) else {
+        throw SimulationError("AIO_SEED is \"\(written)\": a seed is a number, as a failed test printed it")
+    }
+    return seed
+}

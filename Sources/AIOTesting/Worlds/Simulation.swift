@@ -34,7 +34,6 @@ public final class Simulation: @unchecked Sendable {
     private var hasBegun = false
     private var hasEnded = false
     private var failure: SimulationFailure?
-    private var problems: [String] = []
     /// Who waits until nobody else can go on.
     private var settling: [CheckedContinuation<Void, Never>] = []
 
@@ -95,7 +94,7 @@ public final class Simulation: @unchecked Sendable {
     /// After the body.
     private func check() throws(SimulationError) {
         if let failure { throw SimulationError(failure, seed: seed, trace: trace) }
-        var problems = problems + trace.violations
+        var problems = trace.violations
         if executor.jobsThatLeft > 0 {
             problems.append(
                 """
@@ -187,29 +186,19 @@ public final class Simulation: @unchecked Sendable {
         machines.append(machine)
         return machine
     }
-
-    func note(problem: String) { problems.append(problem) }
 }
 
-/// A simulated machine, as far as an engine is concerned. Sendable, unchecked: see `Simulation`.
-struct Machine: @unchecked Sendable {
-    let name: String
-    let kernel: SimulatedKernel
-    let host: SimulatedHost
-}
-
-/// A run that broke down, with all that is needed to read and to repeat it.
-public struct SimulationError: Error, CustomStringConvertible {
-    /// What happened, who waits for what, and the last lines of the trace.
-    public let description: String
-
-    init(_ failure: SimulationFailure, seed: UInt64, trace: SimulationTrace) {
-        description = """
-            \(failure.title) (seed \(seed)): \(failure.description)
-              the last lines of \(trace.lines.count):
-            \(trace.tail())
-            """
+/// In the simulation that the task is part of, or in one of its own.
+func withSimulation<Result>(_ body: (Simulation) async throws -> Result) async throws -> Result {
+    guard let simulation = Simulation.current else {
+        return try await Simulation(seed: seedFromEnvironment() ?? 0).run(body)
     }
-
-    init(_ text: String) { description = text }
+    guard simulation.executor.isCurrent else {
+        throw SimulationError(
+            """
+            this runs outside of its simulation: the test, its suite or its module is isolated to the main actor or \
+            another actor with an executor of its own; a simulated test has to be nonisolated
+            """)
+    }
+    return try await body(simulation)
 }
