@@ -336,6 +336,7 @@ package final class Engine: @unchecked Sendable {
         let bodies = onEnded
         onEnded = []
         lock.unlock()
+        accounts.sleepers.end()
         for body in bodies { body() }
     }
 

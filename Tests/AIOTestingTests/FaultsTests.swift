@@ -13,7 +13,7 @@ private func echo(_ connection: Connection) async throws {
 
 extension MockPeer {
     /// The machine on which what is tested runs.
-    fileprivate var server: SimulatedKernel { simulation.machines[0].kernel }
+    fileprivate var server: SimulatedKernel { simulation.hosts[0].kernel }
     /// Where it listens.
     fileprivate var target: Endpoint { .ip(server.address, port: 4_000) }
 }
@@ -29,7 +29,7 @@ extension MockPeer {
                 // Two looks, each with one more for the descriptor that is kept in reserve.
                 let rule = peer.server.faults.add(.accept, .fail(.tooManyOpenFiles), times: 4)
                 let start = peer.simulation.time.now
-                let second = try await peer.simulation.connect(to: peer.target, arrival: .asSent)
+                let second = try await peer.simulation.host("another").connect(to: peer.target)
                 try await second.send("hello")
                 try await second.expect("hello")
                 #expect(rule.useCount == 4)
@@ -45,10 +45,10 @@ extension MockPeer {
         try await withMockPeer(serving: echo) { peer in
             await peer.settle()
             let rule = peer.server.faults.add(.accept, .fail(errno), times: 1)
-            let second = try await peer.simulation.connect(to: peer.target, arrival: .asSent)
+            let second = try await peer.simulation.host("another").connect(to: peer.target)
             try await second.expectReset()
             #expect(rule.useCount == 1)
-            let third = try await peer.simulation.connect(to: peer.target, arrival: .asSent)
+            let third = try await peer.simulation.host("another").connect(to: peer.target)
             try await third.send("hello")
             try await third.expect("hello")
             third.close()
@@ -128,7 +128,7 @@ extension MockPeer {
 
     @Test(.simulated()) func `a connection whose socket fails is closed, and others are not`() async throws {
         try await withMockPeer(serving: { try? await echo($0) }) { peer in
-            let second = try await peer.simulation.connect(to: peer.target, arrival: .asSent)
+            let second = try await peer.simulation.host("another").connect(to: peer.target)
             let victim = second.endpoint
             let rule = peer.server.faults.add { call in
                 call.name == .receive && call.peer == victim ? .fail(.noBufferSpace) : nil

@@ -14,9 +14,9 @@ private func echo(_ connection: Connection) async throws {
 extension Simulation {
     /// What comes back of a word, by an engine on a machine of its own.
     fileprivate func ask(_ endpoint: Endpoint, timeout: Duration? = nil) async throws -> Bytes {
-        let client = makeMachine(named: "client")
+        let client = makeHost(named: "client")
         var answer = Bytes()
-        try await client.withProactor(reporting: HandlerFailures()) { aio in
+        try await client.withProactor { aio in
             answer = try await aio.connect(to: endpoint, timeout: timeout) { connection in
                 try await connection.write("hello")
                 return try await connection.read(exactly: 5) ?? Bytes()
@@ -32,7 +32,7 @@ extension Simulation {
     {
         let world = try #require(Simulation.current)
         try await withMockPeer(serving: echo) { _ in
-            let server = world.machines[0].kernel.address
+            let server = world.hosts[0].kernel.address
             world.network.names.set("Mail.example", to: [.v4(10, 0, 0, 2), server])
             world.network.names.delay = .milliseconds(20) ... .milliseconds(30)
             let start = world.time.now
@@ -70,9 +70,9 @@ extension Simulation {
         async throws
     {
         let world = try #require(Simulation.current)
-        let machine = world.makeMachine(named: "one")
+        let machine = world.makeHost(named: "one")
         let path = Endpoint.unix("/run/x.sock")
-        try await machine.withProactor(reporting: HandlerFailures()) { aio in
+        try await machine.withProactor { aio in
             let server = try await aio.listen(on: path)
             #expect(machine.kernel.socketFileIdentity(at: "/run/x.sock") != nil)
             let inUse = await #expect(throws: AIOError.self) { _ = try await aio.listen(on: path) }

@@ -15,8 +15,8 @@ extension Simulation {
     fileprivate func withEcho(
         _ options: DatagramOptions = DatagramOptions(), _ body: (Proactor, Endpoint) async throws -> Void
     ) async throws {
-        let server = makeMachine(named: "server"), client = makeMachine(named: "client")
-        try await server.withProactor(reporting: HandlerFailures()) { aio in
+        let server = makeHost(named: "server"), client = makeHost(named: "client")
+        try await server.withProactor { aio in
             let socket = try await aio.bind(udp: Endpoint.any(port: 53), options: options)
             let echo = Task(executorPreference: executor) {
                 for try await datagram in socket.datagrams {
@@ -24,7 +24,7 @@ extension Simulation {
                 }
             }
             let target = Endpoint.ip(server.kernel.address, port: 53)
-            try await client.withProactor(reporting: HandlerFailures()) { try await body($0, target) }
+            try await client.withProactor { try await body($0, target) }
             await socket.close()
             try await echo.value
         }

@@ -10,3 +10,12 @@ extension SimulatedKernel {
         self.init(options: options, network: network, chance: random.split())
     }
 }
+
+extension SimulatedKernelOptions {
+    /// No write is cut short by chance.
+    static var exact: SimulatedKernelOptions {
+        var options = SimulatedKernelOptions.roomy
+        options.shortWritesOneIn = nil
+        return options
+    }
+}

@@ -33,7 +33,7 @@ extension Simulation {
         try await withMockPeer(serving: echo) { peer in
             let target = Endpoint.ip(address(1), port: 4_000)
             let near = try await world.milliseconds {
-                let second = try await world.connect(to: target, arrival: .asSent)
+                let second = try await world.host("another").connect(to: target)
                 try await second.send("hello")
                 try await second.expect("hello")
                 second.close()
@@ -92,7 +92,7 @@ extension Simulation {
             peer.halfClose()
             try await peer.expectSilence(for: .seconds(5))
             // Others are not affected.
-            let second = try await world.connect(to: .ip(address(1), port: 4_000), arrival: .asSent)
+            let second = try await world.host("another").connect(to: .ip(address(1), port: 4_000))
             try await second.send("hello")
             try await second.expect("hello", within: .milliseconds(10))
             second.close()
@@ -108,10 +108,10 @@ extension Simulation {
     {
         let world = try #require(Simulation.current)
         try await withMockPeer(serving: echo) { _ in
-            let client = world.makeMachine(named: "client")
+            let client = world.makeHost(named: "client")
             let target = Endpoint.ip(address(1), port: 4_000)
             let partition = world.network.topology.partition([client.kernel.address], from: [address(1)])
-            try await client.withProactor(reporting: HandlerFailures()) { aio in
+            try await client.withProactor { aio in
                 let time = try await world.milliseconds {
                     let error = await #expect(throws: AIOError.self) {
                         try await aio.connect(to: target, timeout: .seconds(3)) { _ in }

@@ -1,7 +1,7 @@
 // `aio.connect`: a connection to somebody, for the length of a closure or for as long as its owner lives.
 
 public import AIOKernel
-public import AIOWorkers
+import AIOWorkers
 
 extension Proactor {
     /// Connects, runs `body` with the connection, and closes it gracefully afterwards (cuts it, if `body` throws a

@@ -39,14 +39,17 @@ extension Connection {
         }
     }
 
-    /// Runs `body`, and cancels it if it has not ended at `deadline`. See `withTimeout`.
+    /// Runs `body`, and cancels it if it has not ended at `deadline`, an instant of `clock`. See `withTimeout`.
     public func withDeadline<Result: Sendable>(
-        _ deadline: ContinuousClock.Instant, isolation: isolated (any Actor)? = #isolation,
+        _ deadline: AIOClock.Instant, isolation: isolated (any Actor)? = #isolation,
         _ body: @Sendable @escaping () async throws -> Result
     ) async throws -> Result {
-        let left = ContinuousClock.now.duration(to: deadline)
+        let left = clock.now.duration(to: deadline)
         return try await withTimeout(max(left, .zero), isolation: isolation, body)
     }
+
+    /// The clock of the connection's deadlines: `Proactor.clock`.
+    public var clock: AIOClock { AIOClock(core.worker) }
 }
 
 /// Whether the time is over.

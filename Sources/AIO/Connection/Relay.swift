@@ -1,7 +1,7 @@
 // The inside of a proxy: what arrives on one connection is written to the other, both ways at once.
 
 import AIOKernel
-public import AIOWorkers
+import AIOWorkers
 
 /// What a relay has carried.
 public struct RelayReport: Sendable, Hashable {

@@ -1,6 +1,6 @@
 // Actors that live on a worker's thread: one that many connections share, or one that is to be near a connection.
 
-public import AIOWorkers
+import AIOWorkers
 import AIOKernel
 
 /// An actor that many connections share (a chat room, a store), pinned to one thread of a proactor.

@@ -4,7 +4,7 @@
 /// The rules of one machine, in the order in which they were added; the first that has an answer gives it.
 ///
 /// Sendable, unchecked: a simulation and all its parts are used by one thread at a time.
-package final class Faults: @unchecked Sendable {
+public final class Faults: @unchecked Sendable {
     private var rules: [Rule] = []
     private var lastNumber = 0
 
@@ -26,7 +26,7 @@ package final class Faults: @unchecked Sendable {
 
     /// Adds a rule, which is in force until it has answered `times` times, or what is returned is ended or released.
     /// - Parameter answer: what goes wrong with a call; nil lets it go on, as far as this rule is concerned.
-    package func add(
+    public func add(
         times: Int = .max, _ answer: @escaping (_ call: SimulatedCall) -> CallFault?
     ) -> FaultRule {
         precondition(times > 0, "a rule is used at least once")
@@ -37,7 +37,7 @@ package final class Faults: @unchecked Sendable {
     }
 
     /// The same for all calls of one name.
-    package func add(_ name: SimulatedCall.Name, _ fault: CallFault, times: Int = .max) -> FaultRule {
+    public func add(_ name: SimulatedCall.Name, _ fault: CallFault, times: Int = .max) -> FaultRule {
         add(times: times) { $0.name == name ? fault : nil }
     }
 

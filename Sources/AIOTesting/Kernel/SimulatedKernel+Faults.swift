@@ -51,6 +51,13 @@ extension SimulatedKernel {
         return result
     }
 
+    /// What chaos does to a call that could move so many bytes: see `Arrival.chaos`.
+    func disturbance(of stream: SimulatedStream, byteCount: Int) -> CallFault? {
+        guard stream.incoming?.arrival == .chaos, byteCount > 0, chance.isOne(in: 3) else { return nil }
+        if byteCount == 1 || chance.isOne(in: 3) { return .fail(.resourceTemporarilyUnavailable) }
+        return .shorten(to: chance.number(in: 1...byteCount - 1))
+    }
+
     func call(
         _ name: SimulatedCall.Name, on stream: SimulatedStream, byteCount: Int? = nil
     ) -> SimulatedCall {

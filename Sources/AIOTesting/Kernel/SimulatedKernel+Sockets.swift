@@ -160,7 +160,9 @@ extension SimulatedKernel {
             return CallResult(stream.pendingError.take() ?? .socketNotConnected)
         }
         var byteCount = min(incoming.arrived.count, span.freeCapacity)
-        switch fault(call(.receive, on: stream, byteCount: span.freeCapacity)) {
+        switch fault(call(.receive, on: stream, byteCount: span.freeCapacity))
+            ?? disturbance(of: stream, byteCount: byteCount)
+        {
         case nil: break
         case .fail(let errno): return failed(errno, on: stream, edge: .readable)
         case .shorten(let most):
@@ -197,10 +199,12 @@ extension SimulatedKernel {
             return CallResult(.brokenPipe)
         }
         var room = min(stream.freeSpace, batch.byteCount)
-        if room > 1, let oneIn = options.shortWritesOneIn, chance.isOne(in: oneIn) {
+        if room > 1, !stream.writesWhole, let oneIn = options.shortWritesOneIn, chance.isOne(in: oneIn) {
             room = chance.number(in: 1...room)
         }
-        switch fault(call(.send, on: stream, byteCount: batch.byteCount)) {
+        switch fault(call(.send, on: stream, byteCount: batch.byteCount))
+            ?? disturbance(of: stream, byteCount: room)
+        {
         case nil: break
         case .fail(let errno): return failed(errno, on: stream, edge: .writable)
         case .shorten(let most):

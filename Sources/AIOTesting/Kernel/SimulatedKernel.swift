@@ -46,11 +46,6 @@ extension SimulatedKernelOptions {
     package static let roomy = SimulatedKernelOptions(
         sendBufferByteCount: 16_384, receiveBufferByteCount: 65_536, sendBufferDatagramsMax: 64,
         holdsDatagrams: false)
-
-    /// Of a peer, whose script says in which pieces it writes.
-    package static let exact = SimulatedKernelOptions(
-        sendBufferByteCount: 16_384, receiveBufferByteCount: 65_536, sendBufferDatagramsMax: 64,
-        holdsDatagrams: false, shortWritesOneIn: nil)
 }
 
 /// A kernel in memory.
@@ -146,8 +141,13 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
     }
 
     /// What nobody has closed: number and kind.
-    package var openDescriptors: [String] {
-        table.indices.compactMap { number in table[number].map { "\(number) (\(type(of: $0)))" } }
+    package var openDescriptors: [String] { openDescriptors(besides: []) }
+
+    func openDescriptors(besides known: [Int32]) -> [String] {
+        table.indices.compactMap { number in
+            guard let file = table[number], !known.contains(Int32(number)) else { return nil }
+            return "\(number) (\(type(of: file)))"
+        }
     }
 
     // MARK: Event counters

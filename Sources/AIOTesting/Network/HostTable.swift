@@ -1,12 +1,12 @@
 // What getaddrinfo(3) answers in a simulated world: part of the network, so that all machines know the same names.
 
-package import AIOKernel
+public import AIOKernel
 
 /// Names and their addresses. `localhost` is known from the start, and a numeric address is one; other names are not
 /// found until a test says what they are.
 ///
 /// Sendable, unchecked: a simulation and all its parts are used by one thread at a time.
-package final class HostTable: @unchecked Sendable {
+public final class HostTable: @unchecked Sendable {
     private enum Entry {
         case addresses([IPAddress])
         case failure(AIOError.Code)
@@ -14,19 +14,19 @@ package final class HostTable: @unchecked Sendable {
 
     private var entries: [(name: String, entry: Entry)] = [("localhost", .addresses([.loopbackV4]))]
     /// How long looking up takes, any name; drawn for each time.
-    package var delay: ClosedRange<Duration> = .zero ... .zero
+    public var delay: ClosedRange<Duration> = .zero ... .zero
 
     init() {}
 
     /// Makes a name known, in any case of letters, or known anew.
     /// - Parameter addresses: in the order in which they are to be tried; at least one.
-    package func set(_ name: String, to addresses: [IPAddress]) {
+    public func set(_ name: String, to addresses: [IPAddress]) {
         precondition(!addresses.isEmpty, "a host has an address")
         set(name, .addresses(addresses))
     }
 
     /// Looking this name up fails.
-    package func set(_ name: String, failingWith code: AIOError.Code) { set(name, .failure(code)) }
+    public func set(_ name: String, failingWith code: AIOError.Code) { set(name, .failure(code)) }
 
     private func set(_ name: String, _ entry: Entry) {
         let name = name.lowercased()

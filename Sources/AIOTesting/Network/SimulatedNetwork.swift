@@ -54,6 +54,8 @@ package final class SimulatedNetwork: @unchecked Sendable {
     private var owedEdges = OwedEdges()
     private(set) lazy var datagrams = DatagramWire(network: self)
     private var machines: [() -> IPAddress?] = []
+    /// Some connection pauses of its own accord.
+    private var hasChaos = false
 
     package init(time: SimulatedTime, chance: SeededRandom, trace: SimulationTrace) {
         self.time = time
@@ -93,7 +95,7 @@ package final class SimulatedNetwork: @unchecked Sendable {
 
     /// When what is under way may arrive; nil if nothing is that would wait for time alone.
     package var deadline: MonotonicTime? {
-        if !topology.takesTime { return owedEdges.deadline }
+        if !topology.takesTime, !hasChaos { return owedEdges.deadline }
         let pieces = links.compactMap { $0.isDead || $0.route.isCut ? nil : $0.due }
         let requests = handshakes.compactMap { $0.route.isCut ? nil : $0.due }
         let dues = pieces + requests + [owedEdges.deadline, datagrams.deadline].compactMap { $0 }
@@ -188,6 +190,7 @@ package final class SimulatedNetwork: @unchecked Sendable {
     private func join(_ sender: SimulatedStream, _ receiver: SimulatedStream, by route: Route) {
         let link = StreamLink(from: sender, to: receiver, by: route)
         link.arrival = sender.arrival ?? arrival
+        if link.arrival == .chaos { hasChaos = true }
         sender.outgoing = link
         receiver.incoming = link
         streams.append(sender)

@@ -31,6 +31,8 @@ final class SimulatedStream: SimulatedFile {
     var waiting: [SimulatedStream] = []
     var backlog = 0
 
+    /// A script says in which pieces it writes: none of its writes is cut short by chance.
+    var writesWhole = false
     /// Of what it sends, if it is to be other than the network's.
     var arrival: Arrival?
     /// Set when it is bound or connects.

@@ -15,6 +15,12 @@ public enum Arrival: Sendable, Hashable {
     case oneByteAtATime
     /// As sent, but that no piece reaches across this position of the stream, counted from its first byte.
     case split(at: Int)
+    /// As sent, and then again for each place at which it can be split, one after the other: `withMockPeer` and
+    /// `withMockServer` run their body as often as that takes, at most 4,096 times. The body must be able to run more than once.
+    case everySplit
+    /// Whatever TCP and the system calls may do, often: single bytes among pieces that are drawn, pauses of up to five
+    /// milliseconds between them; and at the end that receives them, reads and writes that do less than they could, or nothing.
+    case chaos
 }
 
 /// One direction of a connection.
@@ -33,6 +39,8 @@ final class StreamLink {
     var arrival = Arrival.drawn
     /// Bytes that have arrived since the beginning.
     private var arrivedCount = 0
+    /// In chaos: the next piece comes no earlier.
+    private var pausedUntil = MonotonicTime(nanoseconds: 0)
     /// The sender ended its side, and whether the receiver knows.
     private(set) var hasEnd = false
     private(set) var endDue = MonotonicTime(nanoseconds: 0)
@@ -70,8 +78,8 @@ final class StreamLink {
     /// Whether it matters to the receiver what was one write.
     var keepsWritesWhole: Bool {
         switch arrival {
-        case .asSent, .split: true
-        case .drawn, .together, .oneByteAtATime: false
+        case .asSent, .split, .everySplit: true
+        case .drawn, .together, .oneByteAtATime, .chaos: false
         }
     }
 
@@ -84,7 +92,8 @@ final class StreamLink {
     /// When the next piece, or the end, or a reset may arrive; nil if there is none.
     var due: MonotonicTime? {
         if hasReset { return resetDue }
-        return writes.first?.due ?? (hasEnd && !endArrived ? endDue : nil)
+        if let first = writes.first { return max(first.due, pausedUntil) }
+        return hasEnd && !endArrived ? endDue : nil
     }
 
     /// The length of the piece that arrives next, now that there is `room`; zero if none may.
@@ -94,7 +103,12 @@ final class StreamLink {
         switch arrival {
         case .drawn: return chance.isOne(in: 2) ? most : chance.number(in: 1...most)
         case .together: return most
-        case .asSent: return arrived.isEmpty ? min(most, writes[0].byteCount) : 0
+        case .chaos:
+            if chance.isOne(in: 2) {
+                pausedUntil = now.advanced(by: .microseconds(chance.number(in: 1...5_000)))
+            }
+            return chance.isOne(in: 3) ? 1 : chance.number(in: 1...most)
+        case .asSent, .everySplit: return arrived.isEmpty ? min(most, writes[0].byteCount) : 0
         case .oneByteAtATime: return arrived.isEmpty ? 1 : 0
         case .split(let position):
             guard arrived.isEmpty else { return 0 }
@@ -109,7 +123,8 @@ final class StreamLink {
         guard room > 0, let first = writes.first, first.due <= now else { return false }
         switch arrival {
         case .drawn, .together: return true
-        case .asSent, .oneByteAtATime, .split: return arrived.isEmpty
+        case .chaos: return pausedUntil <= now
+        case .asSent, .oneByteAtATime, .split, .everySplit: return arrived.isEmpty
         }
     }
 

@@ -18,10 +18,13 @@ package final class Topology: @unchecked Sendable {
     fileprivate struct Cut {
         let number: Int
         let group: [IPAddress]
-        let others: [IPAddress]
+        /// nil: all that are not of the group.
+        let others: [IPAddress]?
 
         func parts(_ from: IPAddress, _ to: IPAddress) -> Bool {
-            (group.contains(from) && others.contains(to)) || (group.contains(to) && others.contains(from))
+            guard let others else { return group.contains(from) != group.contains(to) }
+            return (group.contains(from) && others.contains(to))
+                || (group.contains(to) && others.contains(from))
         }
     }
 
@@ -47,6 +50,13 @@ package final class Topology: @unchecked Sendable {
     ///
     /// What is sent is held, and arrives after that; so are handshakes, ends and resets. Datagrams are lost.
     package func partition(_ group: [IPAddress], from others: [IPAddress]) -> Partition {
+        cut(group, from: others)
+    }
+
+    /// The same between those of `group` and all others.
+    package func isolate(_ group: [IPAddress]) -> Partition { cut(group, from: nil) }
+
+    private func cut(_ group: [IPAddress], from others: [IPAddress]?) -> Partition {
         lastNumber += 1
         let cut = Cut(number: lastNumber, group: group, others: others)
         cuts.append(cut)

@@ -20,20 +20,19 @@ public func withConnectedPair(
     limits: ConnectionLimits = ConnectionLimits(), _ body: (Connection, Connection) async throws -> Void
 ) async throws {
     try await withSimulation { simulation in
-        let near = simulation.makeMachine(named: "client"), far = simulation.makeMachine(named: "server")
-        let failures = HandlerFailures()
+        let near = simulation.makeHost(named: "client"), far = simulation.makeHost(named: "server")
         var options = ServerOptions()
         options.connection = limits
         let chosen = options
-        try await far.withProactor(reporting: failures) { server in
-            let listening = try await server.listen(on: .ip(far.kernel.address, port: 4_000), options: chosen)
+        try await far.withProactor { server in
+            let listening = try await server.listen(on: .ip(far.address, port: 4_000), options: chosen)
             let handover = Handover(simulation)
             let serving = Task(executorPreference: simulation.executor) {
                 try await listening.serve { await handover.hold($0) }
             }
             let result: Result<Void, any Error>
             do {
-                try await near.withProactor(reporting: failures) { client in
+                try await near.withProactor { client in
                     var options = ClientOptions()
                     options.connection = limits
                     let connection = try await client.connect(to: listening.endpoint, options: options)
@@ -48,7 +47,7 @@ public func withConnectedPair(
             _ = try? await serving.value
             try result.get()
         }
-        if let failure = failures.first { throw failure }
+        if let problem = (near.reports + far.reports).first { throw SimulationError("\(problem)") }
     }
 }
 

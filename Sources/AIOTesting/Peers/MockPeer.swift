@@ -29,6 +29,11 @@ public final class MockPeer: @unchecked Sendable {
     public var endpoint: Endpoint? { socket.local }
     /// Bytes that have come since the beginning.
     public var receivedByteCount: Int { socket.receivedCount }
+    /// Bytes that this side's kernel has taken since the beginning.
+    public var sentByteCount: Int { socket.sentCount }
+
+    /// Whether the connection is over for this side: the other has ended or reset it, or this side has closed.
+    public var hasEnded: Bool { socket.isOver }
 
     // MARK: Sending
 
@@ -187,6 +192,11 @@ public final class MockPeer: @unchecked Sendable {
     }
 
     private func fail(_ text: String, at location: SourceLocation) throws -> Never {
+        var text = text
+        // Which of the runs of `.everySplit` it was, among others.
+        if case .split(let position) = socket.arrival {
+            text += "\n  what the peer sends is split at byte \(position)"
+        }
         let failure = PeerMismatch(description: text)
         Issue.record(failure, sourceLocation: location)
         throw failure

@@ -10,11 +10,13 @@ import AIOWorkers
 public final class MockServer: @unchecked Sendable {
     let simulation: Simulation
     private let server: Server
+    private let splits: EverySplit
     private var peers: [MockPeer] = []
 
-    init(simulation: Simulation, server: Server) {
+    init(simulation: Simulation, server: Server, splits: EverySplit) {
         self.simulation = simulation
         self.server = server
+        self.splits = splits
     }
 
     /// Where it listens.
@@ -24,8 +26,11 @@ public final class MockServer: @unchecked Sendable {
     /// that it was refused; which the peer finds out by what it expects.
     /// - Parameter arrival: in which pieces what it sends arrives.
     public func connect(arrival: Arrival = .asSent) async throws -> MockPeer {
-        let number = peers.count + 1
-        let peer = try await simulation.connect(named: "peer \(number)", to: endpoint, arrival: arrival)
+        let index = peers.count
+        let host = simulation.makeHost(named: "peer \(index + 1)")
+        let peer = try await host.connect(
+            to: endpoint, arrival: splits.arrival(ofPeer: index, asking: arrival))
+        if arrival == .everySplit { splits.note(peer, index: index) }
         peers.append(peer)
         return peer
     }
@@ -41,8 +46,10 @@ public final class MockServer: @unchecked Sendable {
 
 /// Serves `handler`, an actor for each connection, and runs `body` with the server's outside: `connect` makes peers.
 ///
-/// When `body` returns, the peers close and the server is drained; it is checked that nothing is left of it.
-/// - Returns: the server's report.
+/// When `body` returns, the peers close and the server is drained; it is checked that nothing is left of it. If a peer was
+/// connected with the arrival `.everySplit`, all of this is done again for each place at which what that peer sends can be
+/// split.
+/// - Returns: the server's report, the last if there were several.
 /// - Throws: what `body` throws; what a handler threw, if `body` did not; `SimulationError` for a dead-lock.
 @discardableResult
 public func withMockServer<Handler: ConnectionHandler>(
@@ -67,24 +74,34 @@ func withMockServer(
     _ body: (MockServer) async throws -> Void
 ) async throws -> DrainReport {
     try await withSimulation { simulation in
-        let machine = simulation.makeMachine(named: "server")
-        let failures = HandlerFailures()
-        let report = try await machine.withProactor(reporting: failures) { aio in
-            let server = try await aio.listen(on: .ip(machine.kernel.address, port: 4_000), options: options)
-            let serving = Task(executorPreference: simulation.executor) { try await serve(server) }
-            let mock = MockServer(simulation: simulation, server: server)
-            do {
-                try await body(mock)
-                mock.closePeers()
-            } catch {
-                server.drain(within: .zero)
-                _ = try? await serving.value
-                throw error
-            }
-            server.drain()
-            return try await serving.value
+        let splits = EverySplit()
+        while true {
+            let report = try await serveOnce(options, serve, splits, body, in: simulation)
+            guard try splits.next() else { return report }
         }
-        if let failure = failures.first { throw failure }
-        return report
     }
+}
+
+private func serveOnce(
+    _ options: ServerOptions, _ serve: @escaping @Sendable (Server) async throws -> DrainReport,
+    _ splits: EverySplit, _ body: (MockServer) async throws -> Void, in simulation: Simulation
+) async throws -> DrainReport {
+    let host = simulation.makeHost(named: "server")
+    let report = try await host.withProactor { aio in
+        let server = try await aio.listen(on: .ip(host.address, port: 4_000), options: options)
+        let serving = Task(executorPreference: simulation.executor) { try await serve(server) }
+        let mock = MockServer(simulation: simulation, server: server, splits: splits)
+        do {
+            try await body(mock)
+            mock.closePeers()
+        } catch {
+            server.drain(within: .zero)
+            _ = try? await serving.value
+            throw error
+        }
+        server.drain()
+        return try await serving.value
+    }
+    if let problem = host.reports.first { throw SimulationError("\(problem)") }
+    return report
 }

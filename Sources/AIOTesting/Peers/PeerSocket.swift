@@ -10,6 +10,7 @@ final class PeerSocket: Runner, @unchecked Sendable {
     let name: String
     private let kernel: SimulatedKernel
     private let stream: SimulatedStream
+    let arrival: Arrival
     private var descriptor: Descriptor?
     private let slabs = SlabPool(slabByteCount: 65_536, idleSlabsMax: 1)
 
@@ -32,18 +33,22 @@ final class PeerSocket: Runner, @unchecked Sendable {
     init(name: String, kernel: SimulatedKernel, target: Endpoint, arrival: Arrival) throws(AIOError) {
         self.name = name
         self.kernel = kernel
+        self.arrival = arrival
         let socket = try kernel.makeStreamSocket(for: target)
         guard let stream = kernel.file(socket.number, as: SimulatedStream.self, for: "socket") else {
             throw AIOError(.other, call: "socket")
         }
         self.stream = stream
         stream.arrival = arrival
+        stream.writesWhole = true
         _ = kernel.connect(socket, to: target)
         descriptor = consume socket
     }
 
     var isConnecting: Bool { stream.phase == .connecting }
     var local: Endpoint? { stream.local }
+    /// Of its descriptor, while it has one.
+    var number: Int32? { descriptor?.number }
     /// Given to this peer and not taken by its kernel yet.
     var unsentByteCount: Int { outgoing.reduce(0) { $0 + $1.count } }
     /// What the other side's program has taken of it: neither under way nor in its socket.

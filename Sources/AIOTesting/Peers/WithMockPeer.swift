@@ -48,15 +48,3 @@ private func withMockPeer(
         try await body(peer)
     }
 }
-
-extension Simulation {
-    func connect(named name: String = "peer", to endpoint: Endpoint, arrival: Arrival) async throws
-        -> MockPeer
-    {
-        let machine = makeMachine(named: name, options: .exact)
-        let socket = try PeerSocket(name: name, kernel: machine.kernel, target: endpoint, arrival: arrival)
-        scheduler.add(socket)
-        _ = await waits.wait(for: { "the connection" }) { !socket.isConnecting }
-        return MockPeer(simulation: self, socket: socket)
-    }
-}

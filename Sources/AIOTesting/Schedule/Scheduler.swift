@@ -32,6 +32,9 @@ package final class Scheduler: @unchecked Sendable {
     private var candidates: [Int] = []
     /// `network.activity` when somebody last moved something, and when that was.
     private var lastActivity: (count: Int, time: MonotonicTime)
+    /// Who keeps time from jumping, and how far it may go all the same.
+    private var holdCount = 0
+    private var allowedUntil = MonotonicTime(nanoseconds: 0)
     /// Called when nobody can go on, before time passes; true if somebody can now.
     var onQuiet: () -> Bool = { false }
     /// The first failure of a `join`, which cannot throw it.
@@ -115,13 +118,20 @@ package final class Scheduler: @unchecked Sendable {
         if network.activity != lastActivity.count { lastActivity = (network.activity, time.now) }
         let earliest = runners.compactMap(\.deadline).min()
         let latest = quietMax.map { lastActivity.time.advanced(by: $0) } ?? .distantFuture
-        guard let earliest, earliest <= latest else {
-            throw SimulationFailure(kind: .stalled, description: "nobody can go on\n" + waiters)
+        let isHeld = holdCount > 0 && earliest ?? .distantFuture > allowedUntil
+        guard let earliest, earliest <= latest, !isHeld else {
+            let why = isHeld && earliest != nil ? "nobody can go on, and time is held" : "nobody can go on"
+            throw SimulationFailure(kind: .stalled, description: why + "\n" + waiters)
         }
         trace.who = "clock"
         trace.note("time passes, µs:", Int(earliest.nanoseconds(since: time.now) / 1_000))
         time.advance(to: earliest)
     }
+
+    func holdTime() { holdCount += 1 }
+    func letTimeGo() { holdCount -= 1 }
+    /// So far time may jump though it is held.
+    func allowTime(until time: MonotonicTime) { allowedUntil = max(allowedUntil, time) }
 
     /// Who waits for what.
     var waiters: String {

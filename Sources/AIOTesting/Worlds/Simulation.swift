@@ -28,9 +28,12 @@ public final class Simulation: @unchecked Sendable {
     let scheduler: Scheduler
     let executor: SimulatedExecutor
     let waits: Waits
+    let plan: Plan
     private var random: SeededRandom
     /// In the order in which they were made.
-    private(set) var machines: [Machine] = []
+    private(set) var hosts: [NetworkHost] = []
+    /// Programs on them that nobody has ended yet.
+    private var programs: [HostProgram] = []
     private var hasBegun = false
     private var hasEnded = false
     private var failure: SimulationFailure?
@@ -53,10 +56,12 @@ public final class Simulation: @unchecked Sendable {
         executor = SimulatedExecutor(
             chance: policy == .inTurn ? nil : random.split(), trace: trace)
         waits = Waits(time: time)
+        plan = Plan(time: time)
         self.random = random
         scheduler.quietMax = nil
         scheduler.add(executor)
         scheduler.add(waits)
+        scheduler.add(plan)
         executor.isOver = { [weak self] in self?.hasEnded ?? true }
         scheduler.onQuiet = { [weak self] in self?.hasNews ?? false }
     }
@@ -81,7 +86,7 @@ public final class Simulation: @unchecked Sendable {
             return try await Self.$current.withValue(self) {
                 let result: Result
                 do {
-                    result = try await body(self)
+                    result = try await withPrograms { try await body(self) }
                 } catch {
                     throw failure.map { SimulationError($0, seed: seed, trace: trace) } ?? error
                 }
@@ -90,6 +95,28 @@ public final class Simulation: @unchecked Sendable {
             }
         }
     }
+
+    /// Ends the programs that `body` has started.
+    func withPrograms<Result>(_ body: () async throws -> Result) async throws -> Result {
+        let before = programs.count
+        let outcome: Swift.Result<Result, any Error>
+        do {
+            outcome = .success(try await body())
+        } catch {
+            outcome = .failure(error)
+        }
+        var problem: SimulationError?
+        while programs.count > before {
+            let ended = await programs.removeLast().end()
+            problem = ended ?? problem
+        }
+        if before == 0 { plan.removeAll() }
+        let result = try outcome.get()
+        if let problem { throw problem }
+        return result
+    }
+
+    func began(_ program: HostProgram) { programs.append(program) }
 
     /// After the body.
     private func check() throws(SimulationError) {
@@ -149,8 +176,8 @@ public final class Simulation: @unchecked Sendable {
         return true
     }
 
-    /// Suspends until nobody can do anything without time passing. On the simulation's thread.
-    func settle() async { await withCheckedContinuation { settling.append($0) } }
+    /// On the simulation's thread.
+    func suspendUntilQuiet() async { await withCheckedContinuation { settling.append($0) } }
 
     /// Nobody can go on: whoever waits in the script is told. If nobody does, the test waits for something outside, and is told
     /// afterwards that it must not; if that does not come either, there is nothing left to do but to say so.
@@ -174,22 +201,34 @@ public final class Simulation: @unchecked Sendable {
         )
     }
 
-    // MARK: Machines
+    // MARK: Hosts
 
-    /// A machine of this world, with a kernel and an address of its own.
-    func makeMachine(named name: String = "", options: SimulatedKernelOptions = .roomy) -> Machine {
-        let number = machines.count + 1
+    /// A host with a kernel and an address of its own, whose name nobody can look up.
+    func makeHost(named name: String = "", options: SimulatedKernelOptions = .roomy) -> NetworkHost {
+        let number = hosts.count + 1
         let kernel = SimulatedKernel(options: options, network: network, chance: random.split())
         kernel.address = .v4(10, 0, UInt8(number >> 8), UInt8(number & 255))
         let host = SimulatedHost(kernel: kernel, scheduler: scheduler, executor: executor, name: name)
-        let machine = Machine(name: name, kernel: kernel, host: host)
-        machines.append(machine)
-        return machine
+        let made = NetworkHost(name: name, kernel: kernel, host: host, simulation: self)
+        hosts.append(made)
+        return made
     }
 }
 
-/// In the simulation that the task is part of, or in one of its own.
-func withSimulation<Result>(_ body: (Simulation) async throws -> Result) async throws -> Result {
+/// Runs `body` with the world that the calling test is part of, under `.simulated`, or with one of its own, of seed `AIO_SEED` or 0.
+///
+/// ```swift
+/// try await withSimulation { world in
+///     world.host("server").run { aio in try await aio.serve(on: "*:80", handler: Shout.init) }
+///     let peer = try await world.host("client").connect(to: .ip(world.host("server").address, port: 80))
+///     …
+/// }
+/// ```
+///
+/// When it returns, programs that were started on hosts are cancelled and waited for.
+/// - Throws: what `body` throws, or a program; `SimulationError`, if the run broke down, or if this is called outside of its
+///   simulation's thread.
+public func withSimulation<Result>(_ body: (Simulation) async throws -> Result) async throws -> Result {
     guard let simulation = Simulation.current else {
         return try await Simulation(seed: seedFromEnvironment() ?? 0).run(body)
     }
@@ -200,5 +239,5 @@ func withSimulation<Result>(_ body: (Simulation) async throws -> Result) async t
             another actor with an executor of its own; a simulated test has to be nonisolated
             """)
     }
-    return try await body(simulation)
+    return try await simulation.withPrograms { try await body(simulation) }
 }

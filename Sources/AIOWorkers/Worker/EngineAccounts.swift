@@ -30,6 +30,9 @@ package final class EngineAccounts: @unchecked Sendable {
     /// Whom a connection belongs to, for `Connection.proactor`. Set once, before anything else can see it.
     package weak var owner: AnyObject?
 
+    /// Tasks that wait for a time. See Time/Sleepers.swift.
+    let sleepers = Sleepers()
+
     private let lock = PosixLock()
     /// Listeners to wake when a count falls. Under `lock`.
     private var pausedListeners: [Acceptor] = []

@@ -1,7 +1,7 @@
 // What other threads ask of a worker: to take a node, to make a pass for its handlers' sake, to end. Everything here
 // may be called from any thread.
 
-import AIOKernel
+package import AIOKernel
 import Synchronization
 
 extension Worker {
@@ -72,7 +72,12 @@ extension Worker {
 
     /// Calls `body` on this thread once `delay` has passed; never if the thread ends before.
     package func call(after delay: Duration, _ body: @escaping @Sendable () -> Void) -> TimerNode {
-        let timer = TimerNode(deadline: kernel.now.advanced(by: delay), worker: self, body)
+        call(at: kernel.now.advanced(by: delay), body)
+    }
+
+    /// The same at an instant.
+    package func call(at deadline: MonotonicTime, _ body: @escaping @Sendable () -> Void) -> TimerNode {
+        let timer = TimerNode(deadline: deadline, worker: self, body)
         timer.schedule()
         return timer
     }

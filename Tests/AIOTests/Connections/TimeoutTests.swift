@@ -128,7 +128,9 @@ extension Loopback {
                 let cancelled = Promise<Void>()
                 let task = Task {
                     await cancelled.value()
-                    try await connection.withTimeout(.seconds(30)) { Issue.record("the body ran") }
+                    let _: Void = try await connection.withTimeout(.seconds(30)) {
+                        Issue.record("the body ran")
+                    }
                 }
                 task.cancel()
                 cancelled.put(())
@@ -207,22 +209,23 @@ extension Loopback {
 
         @Test func `a deadline that is over ends what would wait, one ahead does not`() async throws {
             try await serving { connection in
-                let past = ContinuousClock.now - .seconds(1)
+                let past = connection.clock.now.advanced(by: .seconds(-1))
                 let error = await code {
                     _ = try await connection.withDeadline(past) { try await connection.read() }
                 }
                 #expect(error == .timedOut)
                 try await connection.write("now")
-                let bytes = try await connection.withDeadline(.now + .seconds(30)) {
+                let bytes = try await connection.withDeadline(connection.clock.now.advanced(by: .seconds(30)))
+                {
                     try await connection.read()
                 }
                 #expect(bytes == "x")
-                let soon = ContinuousClock.now + .milliseconds(50)
+                let soon = connection.clock.now.advanced(by: .milliseconds(50))
                 let second = await code {
                     _ = try await connection.withDeadline(soon) { try await connection.read() }
                 }
                 #expect(second == .timedOut)
-                #expect(ContinuousClock.now >= soon)
+                #expect(connection.clock.now >= soon)
             } peer: { peer, _ in
                 _ = try await onThread { try peer.receive(3) }
                 try peer.send("x")
