@@ -53,6 +53,8 @@ package protocol Host: AnyObject, Sendable {
     /// The identity of the body that the calling thread runs, `ObjectIdentifier` as a number; 0 on a thread that is not
     /// the host's.
     var currentThreadIdentity: UInt { get }
+    /// Who watches the hops of messages; nil in production. Asked once a worker.
+    var hopTracer: (any HopTracer)? { get }
     /// For tasks that are to run neither on a worker nor beside one: Swift's global executor.
     var globalTaskExecutor: any TaskExecutor { get }
     /// For an actor that is to live there.

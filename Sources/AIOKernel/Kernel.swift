@@ -40,7 +40,7 @@ package protocol Kernel: AnyObject, Sendable {
     func modify(
         _ target: borrowing Descriptor, in epoll: borrowing Descriptor, interest: Interest, token: UInt64
     ) throws(AIOError)
-    /// Takes a descriptor out of the set. Explicit because a duplicated descriptor stays in it after `close`.
+    /// Takes a descriptor out of the set, if it is in it. Explicit because a duplicated descriptor stays in it after `close`.
     func remove(_ target: borrowing Descriptor, from epoll: borrowing Descriptor)
     /// Waits until something is ready or `timeout` is over: nil waits without end, zero does not wait. The
     /// result is the number of pairs in `batch`; EINTR is reported as zero pairs.

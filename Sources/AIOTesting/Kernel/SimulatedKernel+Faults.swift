@@ -15,7 +15,7 @@ extension SimulatedKernel {
 
     private func askRules(about call: SimulatedCall) -> CallFault? {
         for _ in 0..<Self.interruptionsMax {
-            guard let fault = faults.answer(to: call) else { return nil }
+            guard let fault = faults.answer(to: call), network.deviations.takes() else { return nil }
             switch fault {
             case .fail(let errno):
                 trace.note("fault: \(call.name.rawValue), errno", Int(errno.rawValue))
@@ -54,6 +54,7 @@ extension SimulatedKernel {
     /// What chaos does to a call that could move so many bytes: see `Arrival.chaos`.
     func disturbance(of stream: SimulatedStream, byteCount: Int) -> CallFault? {
         guard stream.incoming?.arrival == .chaos, byteCount > 0, chance.isOne(in: 3) else { return nil }
+        guard network.deviations.takes() else { return nil }
         if byteCount == 1 || chance.isOne(in: 3) { return .fail(.resourceTemporarilyUnavailable) }
         return .shorten(to: chance.number(in: 1...byteCount - 1))
     }

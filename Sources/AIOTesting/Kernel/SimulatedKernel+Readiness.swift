@@ -111,7 +111,11 @@ extension SimulatedKernel {
     }
 
     package func remove(_ target: borrowing Descriptor, from epoll: borrowing Descriptor) {
-        guard let watch = watch(of: target.number, in: epoll.number, for: "epoll_ctl, remove") else { return }
+        guard
+            let set = file(epoll.number, as: EpollSet.self, for: "epoll_ctl, remove"),
+            let file = file(target.number, as: SimulatedFile.self, for: "epoll_ctl, remove"),
+            let watch = set.members.first(where: { $0.file === file })
+        else { return }
         trace.note("epoll_ctl, remove", Int(target.number))
         watch.epoll.forget(watch)
         watch.file.watches.removeAll { $0 === watch }

@@ -200,7 +200,8 @@ extension SimulatedKernel {
         }
         var room = min(stream.freeSpace, batch.byteCount)
         if room > 1, !stream.writesWhole, let oneIn = options.shortWritesOneIn, chance.isOne(in: oneIn) {
-            room = chance.number(in: 1...room)
+            let short = chance.number(in: 1...room)
+            if short < room, network.deviations.takes() { room = short }
         }
         switch fault(call(.send, on: stream, byteCount: batch.byteCount))
             ?? disturbance(of: stream, byteCount: room)

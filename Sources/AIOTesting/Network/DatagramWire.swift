@@ -118,13 +118,16 @@ final class DatagramWire {
         if sender.isWildcard {
             sender = .ip(machine.ownAddress(towards: target), port: sender.port ?? 0)
         }
-        guard !route.isCut, !network.chance.happens(route.conditions.loss) else {
+        let isLost = network.chance.happens(route.conditions.loss) && network.deviations.takes()
+        guard !route.isCut, !isLost else {
             return network.trace.note("a datagram is lost", datagram.bytes.count)
         }
-        let copies = network.chance.happens(route.conditions.duplication) ? 2 : 1
+        let isDoubled = network.chance.happens(route.conditions.duplication) && network.deviations.takes()
+        let copies = isDoubled ? 2 : 1
         let leaves = max(now, datagram.leaves)
         for _ in 0..<copies {
-            let due = route.arrivalOfDatagram(now: leaves, chance: &network.chance)
+            let due = route.arrivalOfDatagram(
+                now: leaves, chance: &network.chance, deviations: network.deviations)
             add(
                 Packet(
                     content: .datagram(datagram.bytes), sender: sender, target: target, route: route, due: due

@@ -51,9 +51,11 @@ final class Route {
     }
 
     /// When a datagram arrives that leaves now, behind those before it unless it is held up.
-    func arrivalOfDatagram(now: MonotonicTime, chance: inout SeededRandom) -> MonotonicTime {
+    func arrivalOfDatagram(
+        now: MonotonicTime, chance: inout SeededRandom, deviations: Deviations
+    ) -> MonotonicTime {
         let due = arrival(of: now, chance: &chance)
-        if chance.happens(conditions.reordering) {
+        if chance.happens(conditions.reordering), deviations.takes() {
             return due.advanced(by: chance.duration(in: conditions.reorderingDelay))
         }
         lastDatagramDue = max(lastDatagramDue, due)

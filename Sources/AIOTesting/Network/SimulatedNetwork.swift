@@ -28,6 +28,7 @@ struct SocketBinding {
 package final class SimulatedNetwork: @unchecked Sendable {
     package let time: SimulatedTime
     package let trace: SimulationTrace
+    let deviations: Deviations
     /// What the lines between machines are like.
     package let topology: Topology
     /// The hosts that can be looked up.
@@ -57,8 +58,12 @@ package final class SimulatedNetwork: @unchecked Sendable {
     /// Some connection pauses of its own accord.
     private var hasChaos = false
 
-    package init(time: SimulatedTime, chance: SeededRandom, trace: SimulationTrace) {
+    package init(
+        time: SimulatedTime, chance: SeededRandom, trace: SimulationTrace,
+        deviations: Deviations = Deviations()
+    ) {
         self.time = time
+        self.deviations = deviations
         self.chance = chance
         self.trace = trace
         topology = Topology(time: time)
@@ -112,6 +117,7 @@ package final class SimulatedNetwork: @unchecked Sendable {
         guard most > 0 else { return }
         noteActivity()
         var drawn = chance.number(below: most)
+        if drawn != 0, !deviations.takes() { drawn = 0 }
         if drawn < answerable.count { return answer(handshakes.remove(at: answerable[drawn])) }
         drawn -= answerable.count
         if drawn < deliverable.count { return deliver(on: deliverable[drawn]) }
@@ -238,7 +244,9 @@ package final class SimulatedNetwork: @unchecked Sendable {
 
     private func deliverBytes(on link: StreamLink) {
         let room = link.receiver.receiveMax - link.arrived.count
-        let byteCount = link.nextPiece(room: room, now: time.now, chance: &chance)
+        var byteCount = link.nextPiece(room: room, now: time.now, chance: &chance)
+        let most = link.drawnPieceMax(room: room, now: time.now)
+        if byteCount < most, !deviations.takes() { byteCount = most }
         link.deliver(byteCount)
         trace.note("delivered", byteCount, link.sent.count)
         link.receiver.changed(.readable)

@@ -118,6 +118,11 @@ final class StreamLink {
         }
     }
 
+    /// How long a piece could have been, if that is drawn; else zero.
+    func drawnPieceMax(room: Int, now: MonotonicTime) -> Int {
+        arrival == .drawn || arrival == .chaos ? min(room, ready(now)) : 0
+    }
+
     /// Whether a piece may arrive, without drawing which.
     func hasPiece(room: Int, now: MonotonicTime) -> Bool {
         guard room > 0, let first = writes.first, first.due <= now else { return false }

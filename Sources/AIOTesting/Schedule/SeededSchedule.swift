@@ -27,6 +27,7 @@ public enum SchedulePolicy: Sendable, Hashable {
 package struct SeededSchedule {
     private let policy: SchedulePolicy
     private var random: SeededRandom
+    private let deviations: Deviations
     /// The pace of each runner, or its priority, in the order in which they came.
     private var weights: [Int] = []
     /// The steps at which priorities change, the next one last.
@@ -41,8 +42,11 @@ package struct SeededSchedule {
     /// Nobody goes on for longer by priority alone: somebody may be waiting in a loop for a lower one.
     private static let stepsInARowMax = 200
 
-    package init(random: SeededRandom, policy: SchedulePolicy = .random) {
+    package init(
+        random: SeededRandom, policy: SchedulePolicy = .random, deviations: Deviations = Deviations()
+    ) {
         self.random = random
+        self.deviations = deviations
         self.policy = policy
         if case .priorities(let count) = policy {
             for _ in 0..<count { changes.append(self.random.number(below: Self.stepsExpected)) }
@@ -62,12 +66,14 @@ package struct SeededSchedule {
     /// One of those who could go on, in ascending order; there must be at least one.
     mutating func pick(among candidates: [Int]) -> Int {
         steps += 1
-        let picked =
+        var picked =
             switch policy {
             case .inTurn: nextInTurn(candidates)
             case .priorities: highest(candidates)
             case .random, .mixed: drawn(candidates)
             }
+        let plain = nextInTurn(candidates)
+        if picked != plain, !deviations.takes() { picked = plain }
         lastCount = picked == last ? lastCount + 1 : 1
         last = picked
         return picked
@@ -105,7 +111,7 @@ package struct SeededSchedule {
     mutating func preempts() -> Bool {
         switch policy {
         case .inTurn: false
-        case .random, .priorities, .mixed: random.isOne(in: 8)
+        case .random, .priorities, .mixed: random.isOne(in: 8) && deviations.takes()
         }
     }
 }

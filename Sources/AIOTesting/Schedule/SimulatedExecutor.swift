@@ -16,6 +16,7 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
     private let trace: SimulationTrace
     /// nil: first in, first out.
     private var chance: SeededRandom?
+    private let deviations: Deviations
 
     private let lock = PosixLock()
     private let arrived = PosixCondition()
@@ -33,8 +34,9 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
     /// Whether the test's code has returned.
     var isOver: () -> Bool = { false }
 
-    init(chance: SeededRandom?, trace: SimulationTrace) {
+    init(chance: SeededRandom?, trace: SimulationTrace, deviations: Deviations) {
         self.chance = chance
+        self.deviations = deviations
         self.trace = trace
     }
 
@@ -134,8 +136,9 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
     package var waitsFor: String? { nil }
 
     package func step() {
-        let job = jobs.remove(at: jobs.count == 1 ? 0 : chance?.number(below: jobs.count) ?? 0)
-        job.run(on: self)
+        var index = jobs.count == 1 ? 0 : chance?.number(below: jobs.count) ?? 0
+        if index != 0, !deviations.takes() { index = 0 }
+        jobs.remove(at: index).run(on: self)
     }
 }
 

@@ -41,6 +41,8 @@ package final class SimulatedHost: Host, @unchecked Sendable {
 
     private var currentBody: (any ThreadBody)? { (scheduler.current as? BodyRunner)?.body }
 
+    package var hopTracer: (any HopTracer)? { kernel.trace }
+
     package var globalTaskExecutor: any TaskExecutor { executor ?? globalConcurrentExecutor }
 
     package func makeGlobalSerialExecutor() -> any SerialExecutor {

@@ -1,6 +1,8 @@
 // What happened in a simulation, line by line: steps of the host's schedule and the kernel calls inside them.
 // Two runs of one seed are compared by it; a run that failed shows its end.
 
+package import AIOKernel
+
 /// One line. Kept as values and put into words only when somebody reads it: most runs are read by nobody.
 package struct TraceLine: Equatable, CustomStringConvertible {
     package let nanoseconds: UInt64
@@ -9,9 +11,15 @@ package struct TraceLine: Equatable, CustomStringConvertible {
     /// What it was about: a descriptor, a count of nodes. Which one, `what` says.
     package let subject: Int
     package let result: Int
+    /// A hop of a connection's bytes: then `subject` is the connection's number, and `result` counts bytes.
+    package var isHop = false
 
     package var description: String {
         let microseconds = nanoseconds / 1_000
+        if isHop {
+            let bytes = result == 0 ? "" : ", \(result) bytes"
+            return "\(microseconds) µs  \(who)  \(what)  connection \(subject)\(bytes)"
+        }
         return "\(microseconds) µs  \(who)  \(what) \(subject) → \(result)"
     }
 }
@@ -32,15 +40,25 @@ package final class SimulationTrace: @unchecked Sendable {
             TraceLine(nanoseconds: nanoseconds, who: who, what: what, subject: subject, result: result))
     }
 
+    package func note(_ hop: Hop, connection: UInt64, byteCount: Int) {
+        lines.append(
+            TraceLine(
+                nanoseconds: nanoseconds, who: who, what: hop.rawValue, subject: Int(connection),
+                result: byteCount, isHop: true))
+    }
+
     package func violation(_ text: String) {
         violations.append("\(who): \(text)")
         note("VIOLATION, number", violations.count)
     }
 
-    /// The last lines, for a failure's message.
+    /// The last lines, for a failure's message: without those that only say whose turn it is, as each line says that.
     package func tail(_ count: Int = 40) -> String {
-        lines.suffix(count).map { "    \($0)" }.joined(separator: "\n")
+        lines.lazy.filter { $0.what != "step" }.suffix(count).map { "    \($0)" }.joined(separator: "\n")
     }
+
+    /// The same with a heading.
+    var summary: String { "  the last lines of \(lines.count):\n\(tail())" }
 
     /// A number for all of it, the same in every process.
     package var digest: UInt64 {
@@ -51,6 +69,8 @@ package final class SimulationTrace: @unchecked Sendable {
         return hash
     }
 }
+
+extension SimulationTrace: HopTracer {}
 
 /// Why a simulation could not go on.
 package struct SimulationFailure: Error, CustomStringConvertible {

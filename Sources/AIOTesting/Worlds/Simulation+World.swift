@@ -85,7 +85,7 @@ extension Simulation {
         switch await waits.wait(for: { what }, until: deadline, isReady: condition) {
         case .ready: return
         case .cancelled: throw CancellationError()
-        case .timedOut: throw SimulationError("\(what): not within \(timeout)")
+        case .timedOut: throw SimulationError("\(what): not within \(timeout)", seed: seed, trace: trace)
         case .failed(let failure): throw SimulationError(failure, seed: seed, trace: trace)
         }
     }

@@ -29,6 +29,7 @@ public final class Simulation: @unchecked Sendable {
     let executor: SimulatedExecutor
     let waits: Waits
     let plan: Plan
+    let deviations: Deviations
     private var random: SeededRandom
     /// In the order in which they were made.
     private(set) var hosts: [NetworkHost] = []
@@ -44,17 +45,24 @@ public final class Simulation: @unchecked Sendable {
     @TaskLocal public static var current: Simulation?
 
     /// - Parameter schedule: how it is decided whose turn it is.
-    public init(seed: UInt64, schedule: SchedulePolicy = .mixed) {
+    public convenience init(seed: UInt64, schedule: SchedulePolicy = .mixed) {
+        self.init(seed: seed, schedule: schedule, keeping: nil)
+    }
+
+    init(seed: UInt64, schedule: SchedulePolicy, keeping kept: DeviationSet?) {
         self.seed = seed
+        deviations = Deviations(keeping: kept)
         var random = SeededRandom(seed: seed)
         trace = SimulationTrace()
         time = SimulatedTime(trace: trace)
-        network = SimulatedNetwork(time: time, chance: random.split(), trace: trace)
+        network = SimulatedNetwork(
+            time: time, chance: random.split(), trace: trace, deviations: deviations)
         let policy = schedule.resolved(for: seed)
         scheduler = Scheduler(
-            network: network, schedule: SeededSchedule(random: random.split(), policy: policy))
+            network: network,
+            schedule: SeededSchedule(random: random.split(), policy: policy, deviations: deviations))
         executor = SimulatedExecutor(
-            chance: policy == .inTurn ? nil : random.split(), trace: trace)
+            chance: policy == .inTurn ? nil : random.split(), trace: trace, deviations: deviations)
         waits = Waits(time: time)
         plan = Plan(time: time)
         self.random = random
@@ -230,7 +238,10 @@ public final class Simulation: @unchecked Sendable {
 ///   simulation's thread.
 public func withSimulation<Result>(_ body: (Simulation) async throws -> Result) async throws -> Result {
     guard let simulation = Simulation.current else {
-        return try await Simulation(seed: seedFromEnvironment() ?? 0).run(body)
+        let environment = try ReplayEnvironment()
+        return try await Simulation(
+            seed: environment.seed ?? 0, schedule: .mixed, keeping: environment.kept
+        ).run(body)
     }
     guard simulation.executor.isCurrent else {
         throw SimulationError(

@@ -8,9 +8,12 @@ public struct SimulationError: Error, CustomStringConvertible {
     init(_ failure: SimulationFailure, seed: UInt64, trace: SimulationTrace) {
         description = """
             \(failure.title) (seed \(seed)): \(failure.description)
-              the last lines of \(trace.lines.count):
-            \(trace.tail())
+            \(trace.summary)
             """
+    }
+
+    init(_ text: String, seed: UInt64, trace: SimulationTrace) {
+        description = "\(text) (seed \(seed))\n\(trace.summary)"
     }
 
     init(_ text: String) { description = text }

@@ -84,6 +84,7 @@ extension ConnectionCore {
     }
 
     private func arrived(_ bytes: Bytes, on worker: Worker) {
+        worker.note(.kernelToWorker, of: self, byteCount: bytes.count)
         worker.counters.bytesReceived.add(bytes.count)
         bytesReceived.add(bytes.count)
         io.lastActivity = worker.now
@@ -129,7 +130,7 @@ extension ConnectionCore {
             let isFirst = !shared.isSignalled
             shared.isSignalled = true
             lock.unlock()
-            if isFirst { worker.complete(self, to: events) }
+            if isFirst { complete(to: events, on: worker) }
         } else if shared.readerMayGoOn {
             resumeReaderAndUnlock(on: worker)
         } else {
@@ -141,13 +142,19 @@ extension ConnectionCore {
         guard sink.place == .partner, let partner = worker.partner else {
             let reader = unsafe shared.reader.take()
             lock.unlock()
+            worker.note(.resume, of: self)
             unsafe reader?.resume()
             return
         }
         let isFirst = !shared.isSignalled
         shared.isSignalled = true
         lock.unlock()
-        if isFirst { worker.complete(self, to: partner.completions) }
+        if isFirst { complete(to: partner.completions, on: worker) }
+    }
+
+    private func complete(to queue: CompletionQueue, on worker: Worker) {
+        worker.note(.completion, of: self)
+        worker.complete(self, to: queue)
     }
 
     // MARK: Back-pressure

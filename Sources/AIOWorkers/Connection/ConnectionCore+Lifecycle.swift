@@ -180,6 +180,7 @@ extension ConnectionCore {
     }
 
     private func close(_ reason: CloseReason, reset: Bool, on worker: Worker) {
+        worker.note(.closed, of: self)
         if io.hasDescriptor {
             if reset { worker.kernel.resetOnClose(io.descriptor!) }
             worker.forgetDescriptor(of: self)

@@ -55,6 +55,7 @@ extension ConnectionCore {
     private func wrote(_ byteCount: Int, on worker: Worker) {
         guard byteCount > 0 else { return }
         io.outbound.dropFirst(byteCount: byteCount)
+        worker.note(.workerToKernel, of: self, byteCount: byteCount)
         worker.counters.bytesSent.add(byteCount)
         bytesSent.add(byteCount)
         io.lastActivity = worker.now

@@ -120,6 +120,7 @@ extension ConnectionCore {
 
     /// The caller holds the lock.
     private func account(for bytes: Bytes) {
+        worker.note(.write, of: self, byteCount: bytes.count)
         shared.acceptedByteCount += UInt64(bytes.count)
         unsent.wrappingAdd(bytes.count, ordering: .sequentiallyConsistent)
     }

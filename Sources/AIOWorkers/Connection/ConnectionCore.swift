@@ -304,6 +304,7 @@ extension ConnectionCore {
     }
 
     private func endSend(adding byteCount: Int) -> SendOutcome {
+        worker.note(.write, of: self, byteCount: byteCount)
         shared.acceptedByteCount += UInt64(byteCount)
         let pending = unsent.wrappingAdd(byteCount, ordering: .relaxed).newValue
         let isAboveMark = pending > limits.highWaterMark

@@ -73,7 +73,7 @@ package struct RegistrationTable: ~Copyable {
 
     /// All registrations, for the rare walks: ending, and freeing slabs that are nearly empty.
     package func all() -> [Registration] {
-        unsafe slots.compactMap { unsafe $0.registration?.takeUnretainedValue() }
+        slots.compactMap { unsafe $0.registration?.takeUnretainedValue() }
     }
 
     /// Has the processor bring the registration of a token near, if there is one.

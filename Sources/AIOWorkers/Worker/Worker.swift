@@ -37,6 +37,7 @@ package final class Worker: JobThread, @unchecked Sendable {
     package let kernel: any Kernel
     package let accounts: EngineAccounts
     let descriptorReserve: DescriptorReserve
+    private let hopTracer: (any HopTracer)?
     let alarm: WatchdogAlarm
     /// For handlers that run on this thread.
     package let executors: Executors
@@ -136,6 +137,7 @@ package final class Worker: JobThread, @unchecked Sendable {
         self.accounts = accounts
         self.descriptorReserve = descriptorReserve
         self.alarm = alarm
+        hopTracer = host.hopTracer
         executors = Executors(host: host, name: "aio-\(index)")
         let now = kernel.now
         slabs = SlabPool(slabByteCount: configuration.slabByteCount, idleSlabsMax: configuration.idleSlabsMax)
@@ -340,6 +342,13 @@ package final class Worker: JobThread, @unchecked Sendable {
         sleepsUntil = timers.nextWake().map { MonotonicTime(nanoseconds: $0) }
         stage = .wait
         return .wait(epoll: epollNumber, deadline: sleepsUntil)
+    }
+}
+
+extension Worker {
+    /// Nothing, unless somebody watches. Any thread.
+    @inline(__always) func note(_ hop: Hop, of connection: ConnectionCore, byteCount: Int = 0) {
+        if let hopTracer { hopTracer.note(hop, connection: connection.id, byteCount: byteCount) }
     }
 }
 
