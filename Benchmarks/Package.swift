@@ -20,12 +20,29 @@ let package = Package(
     products: [
         .executable(name: "echo-nio", targets: ["echo-nio"]),
         .executable(name: "echo-nio-async", targets: ["echo-nio-async"]),
+        .executable(name: "simulated", targets: ["simulated"]),
+        .executable(name: "testing-channel-nio", targets: ["testing-channel-nio"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0")
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(name: "swift-aio", path: ".."),
     ],
     targets: [
         .executableTarget(name: "echo-nio", dependencies: nio, swiftSettings: strict),
         .executableTarget(name: "echo-nio-async", dependencies: nio, swiftSettings: strict),
+        .executableTarget(
+            name: "testing-channel-nio",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "simulated",
+            dependencies: [
+                .product(name: "AIO", package: "swift-aio"),
+                .product(name: "AIOTesting", package: "swift-aio"),
+            ],
+            swiftSettings: strict),
     ]
 )

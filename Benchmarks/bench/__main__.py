@@ -21,6 +21,7 @@ import machine
 import proxy
 import room
 import scaling
+import simulation
 import soak
 import syscalls
 from failure import Failure
@@ -35,6 +36,7 @@ COMMANDS = {
     "idle": (idle, "memory of the server for each idle connection"),
     "hold": (idle.hold, "15,000 connections held and echoed on: passes or fails"),
     "soak": (soak, "two million short connections, memory and descriptors watched: passes or fails"),
+    "simulation": (simulation, "what tests in the simulation cost: an exchange, 1,000 seeds, an hour"),
     "syscalls": (syscalls, "system calls a message, by strace or perf"),
     "allocations": (allocations, "heap allocations a message, by thread"),
 }

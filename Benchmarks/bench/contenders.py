@@ -88,6 +88,13 @@ ROOMS = [
               Program("root", "chat")),
 ]
 
+SIMULATIONS = [
+    Contender("simulated", "swift-aio, AIOTesting", "{benchmarks}/simulated",
+              Program("benchmarks", "simulated")),
+    Contender("nio-testing", "SwiftNIO, NIOAsyncTestingChannel", "{benchmarks}/testing-channel-nio",
+              Program("benchmarks", "testing-channel-nio")),
+]
+
 
 def chooser(known: list[Contender]) -> Callable[[str], list[Contender]]:
     """What reads --contenders, for argparse."""

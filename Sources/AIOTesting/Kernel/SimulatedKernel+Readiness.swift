@@ -17,7 +17,7 @@ final class EpollWatch {
     let number: Int32
     var interest: Interest
     var token: UInt64
-    var isOnReadyList = false
+    @safe @exclusivity(unchecked) var isOnReadyList = false
 
     init(epoll: EpollSet, file: SimulatedFile, number: Int32, interest: Interest, token: UInt64) {
         self.epoll = epoll
@@ -45,8 +45,8 @@ final class EpollWatch {
 }
 
 final class EpollSet: SimulatedFile {
-    var members: [EpollWatch] = []
-    var ready: [EpollWatch] = []
+    @safe @exclusivity(unchecked) var members: [EpollWatch] = []
+    @safe @exclusivity(unchecked) var ready: [EpollWatch] = []
 
     /// Whether a `wait` would report something.
     var hasSomething: Bool {

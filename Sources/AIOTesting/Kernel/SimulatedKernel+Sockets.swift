@@ -28,12 +28,8 @@ extension SimulatedKernel {
     }
 
     package func bind(_ socket: borrowing Descriptor, to endpoint: Endpoint) throws(AIOError) {
-        var endpoint = endpoint
         try check(SimulatedCall(.bind, local: endpoint), detail: endpoint.description)
-        if endpoint.port == 0 {
-            let port = network.takePort()
-            endpoint = endpoint.address.map { .ip($0, port: port) } ?? .any(port: port)
-        }
+        let endpoint = chosen(endpoint)
         if let datagrams = datagramSocket(socket.number) { return try bind(datagrams, to: endpoint) }
         let stream = try stream(socket.number, for: "bind")
         if let path = endpoint.path {
@@ -50,6 +46,14 @@ extension SimulatedKernel {
         stream.local = endpoint
         network.bindings.append(
             SocketBinding(endpoint: endpoint, stream: stream, machine: self, sharesPort: stream.sharesPort))
+    }
+
+    /// With a port that is free, if none was asked for.
+    private func chosen(_ endpoint: Endpoint) -> Endpoint {
+        guard endpoint.port == 0 else { return endpoint }
+        let port = network.takePort()
+        guard let address = endpoint.address else { return .any(port: port) }
+        return .ip(address, port: port)
     }
 
     package func listen(_ socket: borrowing Descriptor, backlog: Int) throws(AIOError) {

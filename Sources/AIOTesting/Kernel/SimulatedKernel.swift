@@ -65,13 +65,13 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
     package let trace: SimulationTrace
     /// What is to go wrong, by the test's wish.
     package let faults = Faults()
-    var chance: SeededRandom
+    @safe @exclusivity(unchecked) var chance: SeededRandom
     /// Its address in the network, besides loopback.
     package var address = IPAddress.v4(10, 0, 0, 1)
     /// Called where the thread that makes a call could lose the processor and holds no lock of the engine's.
     package var preempt: () -> Void = {}
 
-    var table: [SimulatedFile?] = [nil, nil, nil]
+    @safe @exclusivity(unchecked) var table: [SimulatedFile?] = [nil, nil, nil]
     private var signalCount = 0
     /// See SimulatedKernel+SocketFiles.swift.
     var socketFiles: [SocketFile] = []

@@ -41,18 +41,18 @@ package final class SimulatedNetwork: @unchecked Sendable {
     /// In which pieces it does, on connections that say nothing else.
     package var arrival = Arrival.drawn
 
-    var chance: SeededRandom
+    @safe @exclusivity(unchecked) var chance: SeededRandom
     /// Grows with all that brings something about: bytes, connections, ends, signals. A simulation in which
     /// only time passes is stalled.
-    private(set) var activity = 0
+    @safe @exclusivity(unchecked) private(set) var activity = 0
 
-    var bindings: [SocketBinding] = []
-    private(set) var links: [StreamLink] = []
+    @safe @exclusivity(unchecked) var bindings: [SocketBinding] = []
+    @safe @exclusivity(unchecked) private(set) var links: [StreamLink] = []
     /// All ends of connections, which links point to without holding them.
     private var streams: [SimulatedStream] = []
-    private(set) var handshakes: [Handshake] = []
+    @safe @exclusivity(unchecked) private(set) var handshakes: [Handshake] = []
     private var nextPort: UInt16 = 40_000
-    private var owedEdges = OwedEdges()
+    @safe @exclusivity(unchecked) private var owedEdges = OwedEdges()
     private(set) lazy var datagrams = DatagramWire(network: self)
     private var machines: [() -> IPAddress?] = []
     /// Some connection pauses of its own accord.

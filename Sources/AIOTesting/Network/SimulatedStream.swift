@@ -10,25 +10,25 @@ final class SimulatedStream: SimulatedFile {
 
     let sendMax: Int
     let receiveMax: Int
-    var phase = Phase.fresh
+    @safe @exclusivity(unchecked) var phase = Phase.fresh
     var local: Endpoint?
     var peer: Endpoint?
     /// `SO_ERROR`.
-    var pendingError: Errno?
-    var incoming: StreamLink?
-    var outgoing: StreamLink?
+    @safe @exclusivity(unchecked) var pendingError: Errno?
+    @safe @exclusivity(unchecked) var incoming: StreamLink?
+    @safe @exclusivity(unchecked) var outgoing: StreamLink?
     /// Shut down for writing.
-    var hasEnded = false
+    @safe @exclusivity(unchecked) var hasEnded = false
     /// A write, or a look, found the buffer full: space is worth an edge (`SOCK_NOSPACE`; without it there is
     /// none).
-    var wantsSpace = false
+    @safe @exclusivity(unchecked) var wantsSpace = false
     var resetsOnClose = false
     /// `SO_REUSEPORT`.
     var sharesPort = false
     /// No descriptor any more; the network still delivers what was sent.
-    var isOrphan = false
+    @safe @exclusivity(unchecked) var isOrphan = false
     /// Of a listener: connections nobody has accepted.
-    var waiting: [SimulatedStream] = []
+    @safe @exclusivity(unchecked) var waiting: [SimulatedStream] = []
     var backlog = 0
 
     /// A script says in which pieces it writes: none of its writes is cut short by chance.

@@ -6,7 +6,7 @@ package import AIOKernel
 ///
 /// Sendable, unchecked: a simulation and all its parts are used by one thread at a time.
 package final class SimulatedTime: @unchecked Sendable {
-    package private(set) var now = MonotonicTime(nanoseconds: 1_000_000_000_000)
+    @safe @exclusivity(unchecked) package private(set) var now = MonotonicTime(nanoseconds: 1_000_000_000_000)
     private let trace: SimulationTrace
 
     package init(trace: SimulationTrace) {

@@ -32,24 +32,24 @@ final class StreamLink {
     unowned let sender: SimulatedStream
     unowned let receiver: SimulatedStream
     let route: Route
-    private(set) var sent: [UInt8] = []
+    @safe @exclusivity(unchecked) private(set) var sent: [UInt8] = []
     /// The lengths of the writes that `sent` consists of, and when each may arrive.
-    private var writes: [(byteCount: Int, due: MonotonicTime)] = []
-    var arrived: [UInt8] = []
-    var arrival = Arrival.drawn
+    @safe @exclusivity(unchecked) private var writes: [(byteCount: Int, due: MonotonicTime)] = []
+    @safe @exclusivity(unchecked) var arrived: [UInt8] = []
+    @safe @exclusivity(unchecked) var arrival = Arrival.drawn
     /// Bytes that have arrived since the beginning.
     private var arrivedCount = 0
     /// In chaos: the next piece comes no earlier.
     private var pausedUntil = MonotonicTime(nanoseconds: 0)
     /// The sender ended its side, and whether the receiver knows.
-    private(set) var hasEnd = false
+    @safe @exclusivity(unchecked) private(set) var hasEnd = false
     private(set) var endDue = MonotonicTime(nanoseconds: 0)
-    var endArrived = false
+    @safe @exclusivity(unchecked) var endArrived = false
     /// The sender reset the connection.
-    private(set) var hasReset = false
+    @safe @exclusivity(unchecked) private(set) var hasReset = false
     private(set) var resetDue = MonotonicTime(nanoseconds: 0)
     /// Nothing more will come of it.
-    var isDead = false
+    @safe @exclusivity(unchecked) var isDead = false
 
     init(from sender: SimulatedStream, to receiver: SimulatedStream, by route: Route) {
         self.sender = sender

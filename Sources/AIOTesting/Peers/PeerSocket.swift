@@ -11,24 +11,24 @@ final class PeerSocket: Runner, @unchecked Sendable {
     private let kernel: SimulatedKernel
     private let stream: SimulatedStream
     let arrival: Arrival
-    private var descriptor: Descriptor?
+    @safe @exclusivity(unchecked) private var descriptor: Descriptor?
     private let slabs = SlabPool(slabByteCount: 65_536, idleSlabsMax: 1)
 
     /// What has come and was not looked at yet.
-    private(set) var received: [UInt8] = []
+    @safe @exclusivity(unchecked) private(set) var received: [UInt8] = []
     private(set) var receivedCount = 0
     /// What is still to be sent: one write after the other.
-    private var outgoing: [Bytes] = []
+    @safe @exclusivity(unchecked) private var outgoing: [Bytes] = []
     private var endsAfterThat = false
     private var isInCall = false
     private var closesAfterCall = false
     private(set) var sentCount = 0
     /// The other side has ended, in order.
-    private(set) var sawEnd = false
+    @safe @exclusivity(unchecked) private(set) var sawEnd = false
     /// What the connection failed with.
-    private(set) var error: Errno?
+    @safe @exclusivity(unchecked) private(set) var error: Errno?
     /// It reads nothing.
-    var isStalled = false
+    @safe @exclusivity(unchecked) var isStalled = false
 
     init(name: String, kernel: SimulatedKernel, target: Endpoint, arrival: Arrival) throws(AIOError) {
         self.name = name
@@ -82,9 +82,13 @@ final class PeerSocket: Runner, @unchecked Sendable {
 
     // MARK: Steps
 
+    /// As a number, because a literal of several options makes an array of them each time.
+    private static let readMask =
+        Readiness.readable.rawValue | Readiness.hangUp.rawValue | Readiness.error.rawValue
+
     private var canReceive: Bool {
         guard !isStalled, !sawEnd, error == nil else { return false }
-        return !stream.poll().isDisjoint(with: [.readable, .hangUp, .error])
+        return stream.poll().rawValue & Self.readMask != 0
     }
 
     private var canSend: Bool {

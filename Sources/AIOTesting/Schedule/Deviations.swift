@@ -12,7 +12,7 @@
 package final class Deviations: @unchecked Sendable {
     private let kept: DeviationSet?
     /// How many have come up.
-    private(set) var count = 0
+    @safe @exclusivity(unchecked) private(set) var count = 0
 
     /// nil keeps all.
     package init(keeping kept: DeviationSet? = nil) { self.kept = kept }

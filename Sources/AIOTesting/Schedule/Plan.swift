@@ -7,7 +7,7 @@ final class Plan: Runner, @unchecked Sendable {
     let name = "plan"
     private let time: SimulatedTime
     /// In the order of their times, and of equal times in that in which they came.
-    private var ahead: [(due: MonotonicTime, body: () -> Void)] = []
+    @safe @exclusivity(unchecked) private var ahead: [(due: MonotonicTime, body: () -> Void)] = []
 
     init(time: SimulatedTime) { self.time = time }
 

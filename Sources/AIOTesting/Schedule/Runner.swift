@@ -24,7 +24,7 @@ final class BodyRunner: Runner, @unchecked Sendable {
     let name: String
     let body: any ThreadBody
     let kernel: SimulatedKernel
-    private(set) var state = ThreadStep.proceed
+    @safe @exclusivity(unchecked) private(set) var state = ThreadStep.proceed
 
     init(name: String, body: any ThreadBody, kernel: SimulatedKernel) {
         self.name = name
@@ -83,14 +83,14 @@ extension SimulatedNetwork: Runner {
 final class OffloadRunner: Runner, @unchecked Sendable {
     let name: String
     private let time: SimulatedTime
-    private var queue: [(offload: SimulatedOffload, due: MonotonicTime)] = []
+    @safe @exclusivity(unchecked) private var queue: [(offload: SimulatedOffload, due: MonotonicTime)] = []
 
     init(name: String, time: SimulatedTime) {
         self.name = name
         self.time = time
     }
 
-    var canStep: Bool { queue.contains { $0.due <= time.now } }
+    var canStep: Bool { !queue.isEmpty && queue.contains { $0.due <= time.now } }
     var deadline: MonotonicTime? { queue.lazy.map(\.due).min() }
     var isAlive: Bool { false }
     var waitsFor: String? { nil }

@@ -23,13 +23,13 @@ package final class Scheduler: @unchecked Sendable {
 
     private let network: SimulatedNetwork
     private let trace: SimulationTrace
-    private var schedule: SeededSchedule
-    private var runners: [any Runner] = []
+    @safe @exclusivity(unchecked) private var schedule: SeededSchedule
+    @safe @exclusivity(unchecked) private var runners: [any Runner] = []
     /// Indices into `runners` of those in the middle of a step, outermost first.
-    private var running: [Int] = []
-    package private(set) var stepCount = 0
+    @safe @exclusivity(unchecked) private var running: [Int] = []
+    @safe @exclusivity(unchecked) package private(set) var stepCount = 0
     /// Who could go on now; kept for its memory.
-    private var candidates: [Int] = []
+    @safe @exclusivity(unchecked) private var candidates: [Int] = []
     /// `network.activity` when somebody last moved something, and when that was.
     private var lastActivity: (count: Int, time: MonotonicTime)
     /// Who keeps time from jumping, and how far it may go all the same.
@@ -97,9 +97,12 @@ package final class Scheduler: @unchecked Sendable {
     /// In plain loops: this is done before every step, and debug builds inline no closures.
     private func findCandidates() {
         candidates.removeAll(keepingCapacity: true)
+        let nobodyIsRunning = running.isEmpty
         var index = 0
         while index < runners.count {
-            if runners[index].canStep, !running.contains(index) { candidates.append(index) }
+            if runners[index].canStep, nobodyIsRunning || !running.contains(index) {
+                candidates.append(index)
+            }
             index += 1
         }
     }

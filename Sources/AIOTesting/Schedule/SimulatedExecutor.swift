@@ -25,8 +25,8 @@ package final class SimulatedExecutor: TaskExecutor, Runner, @unchecked Sendable
     private var hasEnded = false
 
     // Of the simulation's thread.
-    private var jobs: [SimulatedJob] = []
-    private var isRunning = false
+    @safe @exclusivity(unchecked) private var jobs: [SimulatedJob] = []
+    @safe @exclusivity(unchecked) private var isRunning = false
     package private(set) var jobsFromOutside = 0
     /// Jobs that steps of this simulation gave to Swift's global executor: `Task { … }`, `Task.detached`.
     package private(set) var jobsThatLeft = 0

@@ -7,7 +7,7 @@ import AIOKernel
 final class Waits: Runner, @unchecked Sendable {
     let name = "script"
     private let time: SimulatedTime
-    private var waiting: [Wait] = []
+    @safe @exclusivity(unchecked) private var waiting: [Wait] = []
     private var lastNumber = 0
 
     init(time: SimulatedTime) { self.time = time }

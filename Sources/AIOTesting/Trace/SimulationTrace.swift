@@ -28,12 +28,12 @@ package struct TraceLine: Equatable, CustomStringConvertible {
 ///
 /// Sendable, unchecked: a simulation and all its parts are used by the one thread that runs the test.
 package final class SimulationTrace: @unchecked Sendable {
-    package private(set) var lines: [TraceLine] = []
+    @safe @exclusivity(unchecked) package private(set) var lines: [TraceLine] = []
     /// Broken rules of the kernel: a double close, a call on a number that is not open.
     package private(set) var violations: [String] = []
     /// Whose step is running.
-    package var who = "test"
-    package var nanoseconds: UInt64 = 0
+    @safe @exclusivity(unchecked) package var who = "test"
+    @safe @exclusivity(unchecked) package var nanoseconds: UInt64 = 0
 
     package func note(_ what: String, _ subject: Int = 0, _ result: Int = 0) {
         lines.append(
