@@ -46,6 +46,8 @@ public struct EngineConfiguration: Sendable {
     public var readinessBatchMax = 256
     /// Jobs of handlers and actors that a thread runs before it looks after its connections again.
     package var jobsPerPassMax = 512
+    /// For tests alone: an error that the engine is given, to see that the simulation finds it.
+    package var plantedFault: PlantedFault?
     /// How long `shutdown()` lets connections end gracefully before it cuts them.
     public var shutdownTimeout: Duration = .seconds(5)
     /// A handler that holds its thread for longer than this without suspending is reported: its worker's other
@@ -56,6 +58,13 @@ public struct EngineConfiguration: Sendable {
     public var report: @Sendable (Report) -> Void = { $0.printToStandardError() }
 
     public init() {}
+}
+
+/// What an engine can be made to do wrong, each a way in which engines are. Never set but by tests.
+package enum PlantedFault: Sendable {
+    /// A worker announces its sleep and then does not look again: what was submitted in between is found when something
+    /// else wakes it.
+    case sleepsWithoutSecondLook
 }
 
 /// Limits and deadlines of one connection.

@@ -1,5 +1,5 @@
-// Handlers that are wrong, each in a way that handlers are: found within so many seeds, again on the same seed, and the
-// right one passes. What a simulation is for.
+// Handlers that are wrong, each in a way that handlers are, and an engine that is: found within so many seeds, again on the
+// same seed, and the right one passes. What a simulation is for. `docs/testing.md` says how many seeds each took.
 
 import AIO
 import AIOKernel
@@ -40,6 +40,7 @@ private actor Counter: WorkerActor {
             #expect(
                 try await !fails(seed, { try await body(false) }), "seed \(seed) fails without the error, too"
             )
+            print("planted: \(Test.current?.name ?? ""): seed \(seed)")
             return seed
         }
         return nil
@@ -100,6 +101,37 @@ private actor Counter: WorkerActor {
             ) { peer in
                 let received = try await peer.receiveToEnd()
                 if received.count != 300_000 { throw SimulationError("\(received.count) bytes came") }
+            }
+        }
+        #expect(seed != nil)
+    }
+
+    @Test func `a worker that falls asleep without a second look at its submissions is found`() async throws {
+        let seed = try await seedThatFinds { isWrong in
+            try await withSimulation { world in
+                var options = ServerOptions()
+                // What these write is submitted to the worker from outside.
+                options.executor = .global
+                let chosen = options
+                let server = world.makeHost(named: "server")
+                let configure = { (configuration: inout Proactor.Configuration) in
+                    if isWrong { configuration.plantedFault = .sleepsWithoutSecondLook }
+                }
+                try await server.withProactor(configure: configure) { aio in
+                    let listening = try await aio.listen(
+                        on: .ip(server.address, port: 80), options: chosen)
+                    async let serving = listening.serve { connection in
+                        for try await bytes in connection.chunks { try await connection.write(bytes) }
+                    }
+                    let peer = try await world.host("client").connect(to: listening.endpoint)
+                    for _ in 0..<5 {
+                        try await peer.send("ping")
+                        try await peer.expect("ping", within: .seconds(5))
+                    }
+                    peer.close()
+                    listening.drain()
+                    _ = try await serving
+                }
             }
         }
         #expect(seed != nil)

@@ -161,7 +161,7 @@ extension SimulatedKernel {
             if !watch.interest.contains(.edgeTriggered) { levels.append(watch) }
         }
         for watch in levels { watch.putOnReadyList() }
-        if batch.count == 0, timeout != .zero {
+        if batch.count == 0, timeout != .zero, !mayWakeEarly {
             trace.violation("epoll_wait of \(epoll.number) would block outside the schedule")
         }
         trace.note("epoll_wait", Int(epoll.number), batch.count)

@@ -73,6 +73,8 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
 
     @safe @exclusivity(unchecked) var table: [SimulatedFile?] = [nil, nil, nil]
     private var signalCount = 0
+    /// The run has broken down, and threads are woken for no reason, so that it can be cleared away.
+    var mayWakeEarly = false
     /// See SimulatedKernel+SocketFiles.swift.
     var socketFiles: [SocketFile] = []
     var lastInode: UInt64 = 0

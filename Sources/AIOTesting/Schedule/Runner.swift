@@ -58,6 +58,13 @@ final class BodyRunner: Runner, @unchecked Sendable {
         }
     }
 
+    /// Wakes it though nothing has happened, as a signal may.
+    func nudge() {
+        guard case .wait = state else { return }
+        kernel.mayWakeEarly = true
+        state = .proceed
+    }
+
     var waitsFor: String? {
         switch state {
         case .proceed: return "can go on"

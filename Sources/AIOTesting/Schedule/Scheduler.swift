@@ -144,6 +144,9 @@ package final class Scheduler: @unchecked Sendable {
         }.joined(separator: "\n")
     }
 
+    /// Wakes all threads, so that what was forgotten is found after all.
+    func nudge() { for case let body as BodyRunner in runners { body.nudge() } }
+
     /// Takes steps until that runner is done.
     func join(_ runner: any Runner) {
         do throws(SimulationFailure) {

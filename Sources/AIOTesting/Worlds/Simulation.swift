@@ -128,7 +128,10 @@ public final class Simulation: @unchecked Sendable {
 
     /// After the body.
     private func check() throws(SimulationError) {
-        if let failure { throw SimulationError(failure, seed: seed, trace: trace) }
+        // What came from outside explains why nobody could go on meanwhile.
+        if let failure, executor.jobsFromOutside == 0 {
+            throw SimulationError(failure, seed: seed, trace: trace)
+        }
         var problems = trace.violations
         if executor.jobsThatLeft > 0 {
             problems.append(
@@ -162,6 +165,7 @@ public final class Simulation: @unchecked Sendable {
     private static let patienceWithWhoLeft: Duration = .seconds(3_600)
     /// For what has broken down to clear away after itself.
     private static let stepsToEnd = 100_000
+    private var nudgesLeft = 20
 
     private func loop() {
         executor.begin()
@@ -200,6 +204,14 @@ public final class Simulation: @unchecked Sendable {
             // Perhaps nobody waits just now.
             self.failure = failure
             scheduler.stepsMax += Self.stepsToEnd
+            return
+        }
+        if executor.jobsThatLeft == 0, nudgesLeft > 0 {
+            if executor.waitOutside(for: .seconds(1)) { return }
+            // Not that either: the engine itself has forgotten something, and whoever waits for that is not to wait for ever.
+            self.failure = self.failure ?? failure
+            nudgesLeft -= 1
+            scheduler.nudge()
             return
         }
         let patience = executor.jobsThatLeft > 0 ? Self.patienceWithWhoLeft : Self.patienceOutside

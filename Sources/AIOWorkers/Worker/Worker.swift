@@ -331,7 +331,8 @@ package final class Worker: JobThread, @unchecked Sendable {
     }
 
     func recheck() -> ThreadStep {
-        if !submissions.isEmpty(), parking.retract() {
+        let looksAgain = configuration.plantedFault != .sleepsWithoutSecondLook
+        if looksAgain, !submissions.isEmpty(), parking.retract() {
             // A program that submits all the time must not keep the kernel's news, and timers, waiting.
             stage = passesWithoutWait < Self.passesWithoutWaitMax ? .submit : .wait
             passesWithoutWait += 1

@@ -92,7 +92,10 @@ import Testing
     private func firstStall(of scenario: EchoScenario) -> EchoOutcome? {
         for seed in 1...300 as ClosedRange<UInt64> {
             let outcome = scenario.run(seed: seed)
-            if outcome.failure?.kind == .stalled { return outcome }
+            if outcome.failure?.kind == .stalled {
+                print("planted: \(Test.current?.name ?? ""): seed \(seed)")
+                return outcome
+            }
         }
         return nil
     }
