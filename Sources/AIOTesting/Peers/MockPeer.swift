@@ -143,15 +143,19 @@ public final class MockPeer: @unchecked Sendable {
 
     /// This side reads nothing and sends on and on; the other side's program must stop taking it before it has taken more than
     /// `byteCount` bytes, which says that what it holds is bounded. Its socket's buffer is not counted.
+    /// - Parameter block: what is sent again and again, some kilobytes of it at a time.
     /// - Returns: how many it took.
     @discardableResult
     public func expectBackpressure(
         atMost byteCount: Int, sending block: Bytes = Bytes([UInt8](repeating: 120, count: 4_096)),
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws -> Int {
+        precondition(!block.isEmpty, "nothing would be sent")
         stall()
+        let blocks = Bytes(joining: Array(repeating: block, count: max(1, 4_096 / block.count)))
         while socket.unsentByteCount == 0, !socket.isOver {
-            socket.send(block)
+            if let failure = simulation.failure { try fail(failure.description, at: sourceLocation) }
+            socket.send(blocks)
             await settle()
             let taken = socket.takenByteCount
             if taken > byteCount {

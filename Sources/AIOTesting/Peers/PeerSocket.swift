@@ -27,6 +27,8 @@ final class PeerSocket: Runner, @unchecked Sendable {
     @safe @exclusivity(unchecked) private(set) var sawEnd = false
     /// What the connection failed with.
     @safe @exclusivity(unchecked) private(set) var error: Errno?
+    /// It ended the connection with a reset.
+    private(set) var brokeOff = false
     /// It reads nothing.
     @safe @exclusivity(unchecked) var isStalled = false
 
@@ -67,11 +69,16 @@ final class PeerSocket: Runner, @unchecked Sendable {
     func reset() {
         guard descriptor != nil else { return }
         kernel.resetOnClose(descriptor!)
+        brokeOff = true
         close()
     }
 
     /// In the middle of a call, in which the script may cut in, the descriptor is the call's until that returns.
-    func close() { if isInCall { closesAfterCall = true } else { descriptor = nil } }
+    func close() {
+        // close(2) with something unread resets the connection.
+        if descriptor != nil, !(stream.incoming?.arrived.isEmpty ?? true) { brokeOff = true }
+        if isInCall { closesAfterCall = true } else { descriptor = nil }
+    }
 
     /// Takes what has come from the front.
     func take(_ byteCount: Int) -> [UInt8] {

@@ -37,7 +37,7 @@ public final class Simulation: @unchecked Sendable {
     private var programs: [HostProgram] = []
     private var hasBegun = false
     private var hasEnded = false
-    private var failure: SimulationFailure?
+    private(set) var failure: SimulationFailure?
     /// Who waits until nobody else can go on.
     private var settling: [CheckedContinuation<Void, Never>] = []
 
