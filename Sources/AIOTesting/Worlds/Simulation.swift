@@ -166,6 +166,8 @@ public final class Simulation: @unchecked Sendable {
     /// For what has broken down to clear away after itself.
     private static let stepsToEnd = 100_000
     private var nudgesLeft = 20
+    /// Whoever does not end after having been told so often will not.
+    private var breakdownsLeft = 100
 
     private func loop() {
         executor.begin()
@@ -195,6 +197,10 @@ public final class Simulation: @unchecked Sendable {
     /// afterwards that it must not; if that does not come either, there is nothing left to do but to say so.
     private func breakDown(_ failure: SimulationFailure) {
         let isFirst = self.failure == nil
+        breakdownsLeft -= 1
+        guard breakdownsLeft > 0 else {
+            fatalError("seed \(seed): \(failure.description)\n  and the test goes on though it was told so")
+        }
         if waits.fail(failure) {
             self.failure = self.failure ?? failure
             scheduler.stepsMax += Self.stepsToEnd
