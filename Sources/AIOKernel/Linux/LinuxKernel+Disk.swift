@@ -9,11 +9,7 @@ extension LinuxKernel {
     /// io_setup(2). What the system has left is `fs.aio-max-nr` less `fs.aio-nr`; both are in the error's
     /// detail when it is too little.
     package func makeDiskContext(requestsMax: Int) throws(AIOError) -> DiskContext {
-        guard requestsMax > 0, let count = CInt(exactly: requestsMax) else {
-            throw AIOError(
-                .invalidArgument, errno: .invalidArgument, call: "io_setup",
-                detail: "\(requestsMax) disk requests at once; expected 1 to \(CInt.max)")
-        }
+        let count = try DiskContext.checkedCount(requestsMax)
         var handle: io_context_t? = nil
         // SAFETY: `handle` is nil as io_setup wants it, and holds a context only if it succeeds.
         let answer = unsafe io_setup(count, &handle)
@@ -26,15 +22,9 @@ extension LinuxKernel {
     }
 
     private static func error(ofSetUp errno: Errno, requestsMax: Int) -> AIOError {
-        guard errno == .resourceTemporarilyUnavailable || errno == .wouldBlock else {
-            return AIOError(errno: errno, call: "io_setup", detail: "\(requestsMax) disk requests at once")
-        }
-        let limit = PseudoFile.number("/proc/sys/fs/aio-max-nr").map(String.init) ?? "unknown"
-        let used = PseudoFile.number("/proc/sys/fs/aio-nr").map(String.init) ?? "unknown"
-        return AIOError(
-            .diskRequestLimit, errno: errno, call: "io_setup",
-            detail: "\(requestsMax) disk requests at once; the system-wide limit fs.aio-max-nr is \(limit), "
-                + "of which fs.aio-nr \(used) are taken")
+        DiskContext.error(
+            ofSetUp: errno, requestsMax: requestsMax, systemMax: PseudoFile.number("/proc/sys/fs/aio-max-nr"),
+            systemCount: PseudoFile.number("/proc/sys/fs/aio-nr"))
     }
 
     package func destroyDiskContext(_ identity: UInt) { diskContexts.remove(identity)?.destroy() }
