@@ -28,6 +28,12 @@ public struct SimulatedCall: Sendable, Hashable {
         case receiveDatagrams = "recvmmsg"
         case sendDatagrams = "sendmmsg"
         case resolve = "getaddrinfo"
+        case makeDiskContext = "io_setup"
+        /// What is said of a request is said of the first.
+        case submit = "io_submit"
+        /// The device carries out one request: what becomes of it is an `io_event` of io_getevents(2). Requests that are
+        /// answered without the device, as reading at the end of a file is, are not asked about.
+        case transfer = "io_event"
     }
 
     public let name: Name
@@ -35,14 +41,34 @@ public struct SimulatedCall: Sendable, Hashable {
     public var local: Endpoint?
     /// The other side's address. For `socket`, what the socket is made for; for `resolve`, the host.
     public var peer: Endpoint?
-    /// Bytes that are to be sent, or that there is room for; of datagrams, how many there are.
+    /// Bytes that are to be sent, or that there is room for, or of a disk request; of datagrams, how many there are, and
+    /// of io_setup and io_submit, how many requests.
     public var byteCount: Int?
+    /// The file that is opened, or that a disk request is about.
+    public var path: String?
+    /// Where in the file a disk request begins, in bytes.
+    public var offset: Int64?
+    /// Which way the bytes of a disk request go.
+    public var direction: Direction?
+    /// Whether a disk request is to fail with EAGAIN rather than wait (`RWF_NOWAIT`).
+    public var isNonblocking: Bool?
 
-    init(_ name: Name, local: Endpoint? = nil, peer: Endpoint? = nil, byteCount: Int? = nil) {
+    public enum Direction: Sendable, Hashable {
+        /// From the file.
+        case read
+        /// To the file.
+        case write
+    }
+
+    init(
+        _ name: Name, local: Endpoint? = nil, peer: Endpoint? = nil, byteCount: Int? = nil,
+        path: String? = nil
+    ) {
         self.name = name
         self.local = local
         self.peer = peer
         self.byteCount = byteCount
+        self.path = path
     }
 
     /// Whether the production kernel calls again by itself when a signal has interrupted this one.
@@ -56,7 +82,7 @@ public struct SimulatedCall: Sendable, Hashable {
     /// Whether it can do less than it was asked for.
     var canBeShort: Bool {
         switch name {
-        case .receive, .send, .receiveDatagrams, .sendDatagrams: true
+        case .receive, .send, .receiveDatagrams, .sendDatagrams, .submit, .transfer: true
         default: false
         }
     }
@@ -68,9 +94,10 @@ public enum CallFault: Sendable, Hashable {
     ///
     /// It comes out as production's kernel lets it: what a signal interrupts (EINTR) is called again, and the rules are
     /// asked again; an accept that fails with ECONNABORTED or its like has lost the connection; who is told EAGAIN,
-    /// though something could be done, gets an edge within the next millisecond.
+    /// though something could be done, gets an edge within the next millisecond. Disks owe nobody an edge: a request
+    /// that failed has moved no byte, and its completion says so; one that was not submitted is forgotten.
     case fail(Errno)
-    /// It does at most so much, at least 1: bytes, or datagrams. An edge follows within the next millisecond, as if the
-    /// rest had only come then.
+    /// It does at most so much, at least 1: bytes, datagrams, or disk requests. For a socket an edge follows within the
+    /// next millisecond, as if the rest had only come then.
     case shorten(to: Int)
 }

@@ -86,6 +86,10 @@ extension SimulatedKernel {
             trace.violation("epoll_ctl, add of \(target.number), which is in the set")
             throw AIOError(errno: .fileExists, call: "epoll_ctl")
         }
+        guard file.canBeWatched else {
+            throw AIOError(
+                errno: .notPermitted, call: "epoll_ctl", detail: "add descriptor \(target.number)")
+        }
         try check(control(of: file), detail: "add descriptor \(target.number)")
         let watch = EpollWatch(
             epoll: set, file: file, number: target.number, interest: interest, token: token)

@@ -1,11 +1,12 @@
 // The kernel of a simulated machine: descriptors and counters. The engine and the scripts of a test call it through the
-// `Kernel` protocol; epoll is in SimulatedKernel+Readiness.swift, sockets in +Sockets, what joins machines in Network/.
+// `Kernel` protocol; epoll is in SimulatedKernel+Readiness.swift, sockets in +Sockets, files in +Disk, what joins machines in
+// Network/.
 
 import AIOBytes
 package import AIOKernel
 import SystemPackage
 
-/// What an open number stands for: an epoll set, an event counter, a stream socket, a placeholder.
+/// What an open number stands for: an epoll set, an event counter, a stream socket, a file, a placeholder.
 package class SimulatedFile {
     /// The epoll sets it is in.
     final var watches: [EpollWatch] = []
@@ -17,6 +18,9 @@ package class SimulatedFile {
     final func changed(_ mask: Readiness = []) {
         for watch in watches { watch.fileChanged(mask) }
     }
+
+    /// Whether epoll takes it.
+    var canBeWatched: Bool { true }
 
     /// Its descriptor was closed.
     func closed(by kernel: SimulatedKernel) {}
@@ -37,6 +41,10 @@ package struct SimulatedKernelOptions: Sendable {
     package var descriptorsMax = 1_000
     /// One write of so many takes less than fits, as a kernel may; nil: none does.
     package var shortWritesOneIn: Int? = 4
+    /// One io_submit(2) of so many takes fewer requests than there is room for, as a kernel may; nil: none does.
+    package var shortSubmissionsOneIn: Int? = 4
+    /// `fs.aio-max-nr`: disk requests of all contexts of the machine.
+    package var diskRequestsMax = 65_536
     /// The signal of an event counter, counted from 1, that never arrives: a planted lost wake-up.
     package var lostSignal: Int?
 }
@@ -68,6 +76,12 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
     @safe @exclusivity(unchecked) var chance: SeededRandom
     /// Its address in the network, besides loopback.
     package var address = IPAddress.v4(10, 0, 0, 1)
+    /// Its files.
+    package let disk: SimulatedDisk
+    /// What the disk has to do; nil before the first context. See SimulatedKernel+Disk.swift.
+    var diskQueue: DiskQueue?
+    /// Has the schedule step it from then on.
+    var diskQueueStarted: (DiskQueue) -> Void = { _ in }
     /// Called where the thread that makes a call could lose the processor and holds no lock of the engine's.
     package var preempt: () -> Void = {}
 
@@ -80,11 +94,13 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
     var lastInode: UInt64 = 0
 
     package init(
-        options: SimulatedKernelOptions, network: SimulatedNetwork, chance: SeededRandom
+        options: SimulatedKernelOptions, network: SimulatedNetwork, chance: SeededRandom,
+        disk: SimulatedDisk = SimulatedDisk()
     ) {
         self.options = options
         self.network = network
         self.chance = chance
+        self.disk = disk
         trace = network.trace
         network.add(self)
     }
@@ -121,9 +137,13 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
         return descriptor
     }
 
+    func opened(_ number: Int32) -> SimulatedFile? {
+        table.indices.contains(Int(number)) ? table[Int(number)] : nil
+    }
+
     /// The file of a number, as `File`; a number that is not open, or is something else, is a violation.
     func file<File: SimulatedFile>(_ number: Int32, as type: File.Type, for call: String) -> File? {
-        if table.indices.contains(Int(number)), let file = table[Int(number)] as? File { return file }
+        if let file = opened(number) as? File { return file }
         trace.violation("\(call) of \(number), which is not an open \(type)")
         return nil
     }
@@ -138,7 +158,7 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
     }
 
     package func openPlaceholder() throws(AIOError) -> Descriptor {
-        try check(SimulatedCall(.open), detail: "/dev/null")
+        try check(SimulatedCall(.open, path: "/dev/null"), detail: "/dev/null")
         return try openOrThrow(PlaceholderFile(), call: "open")
     }
 
@@ -176,22 +196,6 @@ package final class SimulatedKernel: Kernel, @unchecked Sendable {
             throw AIOError(.nameResolutionFailed, errno: errno, call: "getaddrinfo", detail: host)
         }
         return try network.names.addresses(of: host).map { .ip($0, port: port) }
-    }
-
-    // MARK: What this kernel has not
-
-    package func makeDiskContext(requestsMax: Int) throws(AIOError) -> DiskContext {
-        throw AIOError(.unsupported, call: "io_setup", detail: "the simulated kernel has no disk")
-    }
-
-    package func destroyDiskContext(_ identity: UInt) { trace.violation("io_destroy of \(identity)") }
-    package func submit(_ requests: [DiskRequest], to context: borrowing DiskContext) -> CallResult {
-        CallResult(.noFunction)
-    }
-    package func reap(from context: borrowing DiskContext, into completions: inout [DiskCompletion])
-        -> CallResult
-    {
-        CallResult(.noFunction)
     }
 }
 

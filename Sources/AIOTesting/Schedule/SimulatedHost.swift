@@ -22,6 +22,10 @@ package final class SimulatedHost: Host, @unchecked Sendable {
         prefix = name.isEmpty ? "" : name + "/"
         offloads = OffloadRunner(name: prefix + "offload", time: kernel.network.time)
         scheduler.add(offloads)
+        kernel.diskQueueStarted = { [weak scheduler, prefix] queue in
+            queue.name = prefix + queue.name
+            scheduler?.add(queue)
+        }
         kernel.preempt = { [weak scheduler] in scheduler?.preempt() }
     }
 
