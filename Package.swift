@@ -21,6 +21,7 @@ let package = Package(
     products: [
         .library(name: "AIO", targets: ["AIO"]),
         .library(name: "AIOLogging", targets: ["AIOLogging"]),
+        .library(name: "AIORecording", targets: ["AIORecording"]),
         .library(name: "AIOService", targets: ["AIOService"]),
         .library(name: "AIOTesting", targets: ["AIOTesting"]),
         .executable(name: "event-echo", targets: ["event-echo"]),
@@ -74,6 +75,15 @@ let package = Package(
             name: "AIOService",
             dependencies: [
                 "AIO", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: library),
+
+        // connections, written down
+        .target(
+            name: "AIORecording",
+            dependencies: [
+                "AIO", "AIOBytes", "AIOKernel", "AIOWorkers",
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: library),
 

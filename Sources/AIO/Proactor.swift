@@ -17,7 +17,7 @@ public import AIOWorkers
 public final class Proactor: Sendable {
     public typealias Configuration = EngineConfiguration
 
-    let engine: Engine
+    package let engine: Engine
     /// What has been completed, and the calls that ask for more.
     public let events: Events
     let servers = Servers()

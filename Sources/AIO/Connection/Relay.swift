@@ -1,6 +1,7 @@
 // The inside of a proxy: what arrives on one connection is written to the other, both ways at once.
 
-import AIOKernel
+package import AIOBytes
+public import AIOKernel
 import AIOWorkers
 
 /// What a relay has carried.
@@ -23,9 +24,31 @@ public struct RelayReport: Sendable, Hashable {
 /// Neither connection is closed by an orderly end: whoever owns them does that. Suspends for as long as it takes.
 /// - Throws: `CancellationError`; both connections are then as they were, with what has been read written.
 public func relay(_ first: Connection, _ second: Connection) async throws -> RelayReport {
+    try await relay(first, second, observedBy: Unobserved())
+}
+
+/// Told of what passes a relay, before it is passed on: so what the one side says after it has heard something of the
+/// other is told after that. Called by the tasks of both directions, of which each tells of one side.
+package protocol RelayObserver: Sendable {
+    func came(_ bytes: Bytes, from side: Connection)
+    /// The side has ended its writing, in order.
+    func ended(_ side: Connection)
+    /// What broke the relay, and on which side: the first failure alone.
+    func broke(_ side: Connection, _ error: AIOError)
+}
+
+private struct Unobserved: RelayObserver {
+    func came(_ bytes: Bytes, from side: Connection) {}
+    func ended(_ side: Connection) {}
+    func broke(_ side: Connection, _ error: AIOError) {}
+}
+
+package func relay(
+    _ first: Connection, _ second: Connection, observedBy observer: some RelayObserver
+) async throws -> RelayReport {
     let failure = FirstFailure()
-    async let backward = carry(from: second, to: first, failure)
-    let forward = await carry(from: first, to: second, failure)
+    async let backward = carry(from: second, to: first, failure, observer)
+    let forward = await carry(from: first, to: second, failure, observer)
     let counts = await (forward, backward)
     try Task.checkCancellation()
     return RelayReport(forward: counts.0, backward: counts.1, failure: failure.error)
@@ -46,13 +69,25 @@ private final class FirstFailure: @unchecked Sendable {
     private let lock = PosixLock()
     private var first: AIOError?
     var error: AIOError? { lock.withLock { first } }
-    func put(_ error: AIOError) { lock.withLock { first = first ?? error } }
+    /// Whether this is the first.
+    func put(_ error: AIOError) -> Bool {
+        lock.withLock {
+            defer { first = first ?? error }
+            return first == nil
+        }
+    }
 }
 
-private func carry(from source: Connection, to target: Connection, _ failure: FirstFailure) async -> UInt64 {
+private func carry(
+    from source: Connection, to target: Connection, _ failure: FirstFailure, _ observer: some RelayObserver
+) async -> UInt64 {
     var byteCount: UInt64 = 0
+    // Whose failure it is, if there is one.
+    var side = source
     do {
         while let bytes = try await source.read() {
+            observer.came(bytes, from: source)
+            side = target
             do {
                 try await target.write(bytes)
             } catch let error as CancellationError {
@@ -60,11 +95,13 @@ private func carry(from source: Connection, to target: Connection, _ failure: Fi
                 target.core.writeRegardlessOfRoom(bytes)
                 throw error
             }
+            side = source
             byteCount += UInt64(bytes.count)
         }
+        observer.ended(source)
         target.finish()
     } catch let error as AIOError {
-        failure.put(error)
+        if failure.put(error) { observer.broke(side, error) }
         // Whichever of the two it was: the other direction has no use any more either.
         source.abort()
         target.abort()
