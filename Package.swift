@@ -174,6 +174,13 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "AIORecordingTests",
+            dependencies: [
+                "AIO", "AIORecording", "AIOWorkers", "AIOKernel", "AIOBytes",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
             name: "AIOLoggingTests",
             dependencies: [
                 "AIOLogging", "AIOWorkers", "AIOKernel", .product(name: "Logging", package: "swift-log"),

@@ -127,7 +127,7 @@ public final class ConnectionRecorder: @unchecked Sendable {
 
     private func conclude(_ kind: Recording.Ending.Kind) {
         phase = .ended
-        let ending = Recording.Ending(microseconds: tick(), kind)
+        let ending = Recording.Ending(microseconds: tick(), kind.shortened)
         kept.ending = ending
         kernel = nil
         text = []
@@ -148,5 +148,22 @@ public final class ConnectionRecorder: @unchecked Sendable {
         guard let kernel else { return lastMicroseconds }
         lastMicroseconds = max(lastMicroseconds, kernel.now.nanoseconds(since: began) / 1_000)
         return lastMicroseconds
+    }
+}
+
+extension Recording.Ending.Kind {
+    /// A reason of so many bytes that there is room for it.
+    fileprivate var shortened: Self {
+        switch self {
+        case .closed: .closed
+        case .failed(let reason): .failed(shorten(reason))
+        case .cut(let reason): .cut(shorten(reason))
+        }
+    }
+
+    private func shorten(_ reason: String) -> String {
+        var kept = reason.prefix(RecordingText.reasonByteCountMax)
+        while kept.utf8.count > RecordingText.reasonByteCountMax { kept.removeLast() }
+        return String(kept)
     }
 }

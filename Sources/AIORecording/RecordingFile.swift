@@ -34,13 +34,14 @@ final class RecordingFile: @unchecked Sendable {
     /// Opened by the first piece, closed by the last.
     private var file: OpenFile?
 
-    private static let pieceByteCount = 64 << 10
+    private let pieceByteCount: Int
     private static let delay: Duration = .seconds(1)
 
     /// `worker` is the one that looks at the time.
     init(_ path: FilePath, unwrittenByteCountMax: Int, engine: Engine, worker: Worker) {
         self.path = path
         self.unwrittenByteCountMax = unwrittenByteCountMax
+        pieceByteCount = min(64 << 10, unwrittenByteCountMax / 2)
         self.engine = engine
         self.worker = worker
     }
@@ -84,7 +85,7 @@ final class RecordingFile: @unchecked Sendable {
     private func write(isDue: Bool) {
         lock.lock()
         if isWriting || hasEnded { return lock.unlock() }
-        guard isDue || isEnding || unwritten.count >= Self.pieceByteCount else { return setTimerAndUnlock() }
+        guard isDue || isEnding || unwritten.count >= pieceByteCount else { return setTimerAndUnlock() }
         isWriting = true
         let piece = unwritten
         unwritten = []

@@ -27,7 +27,7 @@ enum RecordingText {
     static let version = "1"
     static let magic = "aio-recording"
     static let bytesPerLine = 64
-    /// What is kept of an explanation, and the longest line that one makes: its escapes, a time, a word.
+    /// What a recorder writes of a reason, and the longest last line that makes: its escapes, a time, a word.
     static let reasonByteCountMax = 200
     static let endingByteCountMax = 4 * reasonByteCountMax + 40
 
@@ -61,10 +61,8 @@ enum RecordingText {
     }
 
     private static func append(_ word: String, _ reason: String, to text: inout [UInt8]) {
-        var kept = reason.prefix(reasonByteCountMax)
-        while kept.utf8.count > reasonByteCountMax { kept.removeLast() }
         text += "\(word) ".utf8
-        appendQuoted(Array(kept.utf8)[...], to: &text)
+        appendQuoted(Array(reason.utf8)[...], to: &text)
         text.append(UInt8(ascii: "\n"))
     }
 
@@ -143,7 +141,7 @@ enum RecordingText {
 
 extension Recording {
     /// The recording as a file holds it. It reads back as the same recording if it is one that can be: times do not go
-    /// back, nobody does anything after its end, and reasons have at most 200 bytes.
+    /// back, and nobody does anything after its end.
     public var text: String { String(decoding: textBytes, as: UTF8.self) }
 
     var textBytes: [UInt8] {
