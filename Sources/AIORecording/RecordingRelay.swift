@@ -47,7 +47,16 @@ private struct RelayTap: RelayObserver {
 
     func came(_ bytes: Bytes, from connection: Connection) { recorder.note(side(connection), .bytes(bytes)) }
 
-    func ended(_ connection: Connection) { recorder.note(side(connection), .end) }
+    func ended(_ connection: Connection) {
+        let core = connection.core
+        // Ended second, it is closed at once.
+        if core.peerHasFinished || core.closeReason != nil {
+            recorder.note(side(connection), .end)
+        } else {
+            // Reads end because this program's server drains, and not because the other side has done anything.
+            recorder.end(.cut("the relay was drained"))
+        }
+    }
 
     func broke(_ connection: Connection, _ error: AIOError) {
         if error.code == .connectionReset {
