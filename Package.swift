@@ -101,7 +101,7 @@ let package = Package(
         .target(
             name: "AIOTesting",
             dependencies: [
-                "CAIOTesting", "AIO", "AIOBytes", "AIOKernel", "AIOWorkers",
+                "CAIOTesting", "AIO", "AIORecording", "AIOBytes", "AIOKernel", "AIOWorkers",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: library),
@@ -169,7 +169,7 @@ let package = Package(
         .testTarget(
             name: "AIOTestingTests",
             dependencies: [
-                "AIO", "AIOTesting", "AIOWorkers", "AIOKernel", "AIOBytes",
+                "AIO", "AIORecording", "AIOTesting", "AIOWorkers", "AIOKernel", "AIOBytes",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),

@@ -187,7 +187,7 @@ public final class MockPeer: @unchecked Sendable {
     }
 
     /// Why no more came.
-    private func ending(_ outcome: Waits.Outcome, _ time: Duration) -> String {
+    func ending(_ outcome: Waits.Outcome, _ time: Duration) -> String {
         if let error = socket.error { return "the connection failed: \(error)" }
         if socket.sawEnd { return "the other side ended" }
         if case .failed(let failure) = outcome { return failure.title + ": " + failure.description }
@@ -195,7 +195,7 @@ public final class MockPeer: @unchecked Sendable {
         return ""
     }
 
-    private func fail(_ text: String, at location: SourceLocation) throws -> Never {
+    func fail(_ text: String, at location: SourceLocation) throws -> Never {
         var text = text
         // Which of the runs of `.everySplit` it was, among others.
         if case .split(let position) = socket.arrival {

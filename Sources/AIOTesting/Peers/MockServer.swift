@@ -71,14 +71,17 @@ public func withMockServer(
     try await withMockServer(options, { try await $0.serve(handler) }, body)
 }
 
+/// `ignoring`: what the engine reports and is no failure here.
+@discardableResult
 func withMockServer(
     _ options: ServerOptions, _ serve: @escaping @Sendable (Server) async throws -> DrainReport,
+    ignoring isExpected: (Report) -> Bool = { _ in false },
     _ body: (MockServer) async throws -> Void
 ) async throws -> DrainReport {
     try await withSimulation { simulation in
         let splits = EverySplit()
         while true {
-            let report = try await serveOnce(options, serve, splits, body, in: simulation)
+            let report = try await serveOnce(options, serve, splits, isExpected, body, in: simulation)
             guard try splits.next() else { return report }
         }
     }
@@ -86,7 +89,8 @@ func withMockServer(
 
 private func serveOnce(
     _ options: ServerOptions, _ serve: @escaping @Sendable (Server) async throws -> DrainReport,
-    _ splits: EverySplit, _ body: (MockServer) async throws -> Void, in simulation: Simulation
+    _ splits: EverySplit, _ isExpected: (Report) -> Bool, _ body: (MockServer) async throws -> Void,
+    in simulation: Simulation
 ) async throws -> DrainReport {
     let host = simulation.makeHost(named: "server")
     var peersBrokeOff = false
@@ -107,7 +111,9 @@ private func serveOnce(
         return try await serving.value
     }
     // A handler that was told so by a read or a write, and passed it on, has done nothing wrong.
-    let problem = host.reports.first { !(peersBrokeOff && $0.error?.code == .connectionReset) }
+    let problem = host.reports.first {
+        !(peersBrokeOff && $0.error?.code == .connectionReset) && !isExpected($0)
+    }
     if let problem { throw SimulationError("\(problem)") }
     return report
 }
