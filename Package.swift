@@ -28,6 +28,7 @@ let package = Package(
         .executable(name: "chat", targets: ["chat"]),
         .executable(name: "echo", targets: ["echo"]),
         .executable(name: "proxy", targets: ["proxy"]),
+        .executable(name: "record", targets: ["record"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
@@ -132,6 +133,15 @@ let package = Package(
             swiftSettings: strict),
 
         .executableTarget(
+            name: "record",
+            dependencies: [
+                "AIO", "AIORecording", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Playground/record",
+            swiftSettings: strict),
+
+        .executableTarget(
             name: "echo",
             dependencies: ["AIO", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Playground/echo",
@@ -190,8 +200,8 @@ let package = Package(
         .testTarget(
             name: "AIOTests",
             dependencies: [
-                "AIO", "AIOService", "AIOWorkers", "AIOKernel", "AIOBytes",
-                "chat", "dial", "echo", "hello-events", "hello-server", "proxy", "udp-echo",
+                "AIO", "AIORecording", "AIOService", "AIOWorkers", "AIOKernel", "AIOBytes",
+                "chat", "dial", "echo", "hello-events", "hello-server", "proxy", "record", "udp-echo",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "SystemPackage", package: "swift-system"),

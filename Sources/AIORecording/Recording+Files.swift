@@ -32,7 +32,11 @@ extension Recording {
 
 /// A file that is open until this object goes.
 final class OpenFile: Sendable {
-    enum Purpose { case reading, writing }
+    enum Purpose {
+        case reading, writing
+        /// At a directory.
+        case looking
+    }
 
     private let path: FilePath
     private let descriptor: FileDescriptor
@@ -43,6 +47,7 @@ final class OpenFile: Sendable {
         descriptor = try Self.call("open", path) {
             switch purpose {
             case .reading: try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
+            case .looking: try FileDescriptor.open(path, .readOnly, options: [.directory, .closeOnExec])
             case .writing:
                 try FileDescriptor.open(
                     path, .writeOnly, options: [.create, .exclusiveCreate, .closeOnExec],
