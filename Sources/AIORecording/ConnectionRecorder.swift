@@ -27,6 +27,7 @@ public final class ConnectionRecorder: @unchecked Sendable {
     private var lastMicroseconds: UInt64 = 0
     /// Of the text so far.
     private var byteCount = 0
+    private var ended: Set<Recording.Side> = []
     private var hasReset = false
     private var kept: Recording
     private var file: RecordingFile?
@@ -87,11 +88,26 @@ public final class ConnectionRecorder: @unchecked Sendable {
         file.begin()
     }
 
-    /// One side did something now.
+    /// One side did something now. What cannot be any more, after an end or a reset, is left out.
     package func note(_ side: Recording.Side, _ action: Recording.Action) {
-        lock.lock()
-        defer { lock.unlock() }
-        guard phase == .recording, !hasReset else { return }
+        lock.withLock { add(side, action) }
+    }
+
+    /// The same for bytes that `send` may refuse. Nothing else is noted meanwhile: an answer to them comes after them.
+    func note(
+        _ side: Recording.Side, unlessRefused parts: [Bytes], _ send: () -> SendOutcome
+    ) -> SendOutcome {
+        lock.withLock {
+            let outcome = send()
+            if case .refused = outcome { return outcome }
+            add(side, .bytes(Bytes(joining: parts)))
+            return outcome
+        }
+    }
+
+    /// With the lock held.
+    private func add(_ side: Recording.Side, _ action: Recording.Action) {
+        guard phase == .recording, !hasReset, action == .reset || !ended.contains(side) else { return }
         let event = Recording.Event(microseconds: tick(), side, action)
         text.removeAll(keepingCapacity: true)
         RecordingText.append(event, to: &text)
@@ -104,7 +120,11 @@ public final class ConnectionRecorder: @unchecked Sendable {
             keep(event)
         }
         byteCount += text.count
-        if action == .reset { hasReset = true }
+        switch action {
+        case .bytes: break
+        case .end: ended.insert(side)
+        case .reset: hasReset = true
+        }
     }
 
     /// The recording ends now, if it has not before.
@@ -119,9 +139,6 @@ public final class ConnectionRecorder: @unchecked Sendable {
         guard let file = lock.withLock({ file }) else { return body() }
         file.finish(body)
     }
-
-    /// The same as a wait, which cancelling does not end.
-    func finish() async { await withCheckedContinuation { done in finish { done.resume() } } }
 
     // MARK: Parts; with the lock held
 

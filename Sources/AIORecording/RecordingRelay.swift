@@ -22,18 +22,14 @@ import AIOKernel
 public func recordingRelay(
     _ client: Connection, _ server: Connection, into recorder: ConnectionRecorder
 ) async throws -> RelayReport {
-    guard let engine = client.proactor?.engine else { throw AIOError(.shutDown, call: "recordingRelay") }
-    try recorder.begin(
-        client: client.peer, server: server.peer, engine: engine, worker: client.core.worker)
+    try recorder.begin(client: client.peer, server: server.peer, on: client)
     do {
         let report = try await relay(
             client, server, observedBy: RelayTap(client: client, recorder: recorder))
-        recorder.end(.closed)
-        await recorder.finish()
+        await recorder.conclude(.closed)
         return report
     } catch {
-        recorder.end(.cut("the relay was cancelled"))
-        await recorder.finish()
+        await recorder.conclude(.cut("the relay was cancelled"))
         throw error
     }
 }
@@ -47,22 +43,9 @@ private struct RelayTap: RelayObserver {
 
     func came(_ bytes: Bytes, from connection: Connection) { recorder.note(side(connection), .bytes(bytes)) }
 
-    func ended(_ connection: Connection) {
-        let core = connection.core
-        // Ended second, it is closed at once.
-        if core.peerHasFinished || core.closeReason != nil {
-            recorder.note(side(connection), .end)
-        } else {
-            // Reads end because this program's server drains, and not because the other side has done anything.
-            recorder.end(.cut("the relay was drained"))
-        }
-    }
+    func ended(_ connection: Connection) { recorder.noteEnd(of: side(connection), on: connection) }
 
     func broke(_ connection: Connection, _ error: AIOError) {
-        if error.code == .connectionReset {
-            recorder.note(side(connection), .reset)
-        } else {
-            recorder.end(.failed("\(side(connection)): \(error)"))
-        }
+        recorder.noteFailure(error, of: side(connection), on: connection)
     }
 }

@@ -18,15 +18,16 @@ import AIOKernel
 //   1755 server end
 //   1760 closed                                  or failed "why", or cut "why"
 //
-// A line holds at most `bytesPerLine` bytes and ends behind a line feed of theirs, so that a text protocol reads as what
-// it is and two recordings differ in the lines in which the traffic did. Each line decides for itself whether quoted text
-// or digits are shorter.
+// A line of text holds at most `textPerLine` bytes and ends behind a line feed of theirs, so that a text protocol reads as
+// what it is and two recordings differ in the lines in which the traffic did; one of digits holds `digitsPerLine`. Each
+// line decides for itself which of the two is shorter.
 
 /// The words of the format.
 enum RecordingText {
     static let version = "1"
     static let magic = "aio-recording"
-    static let bytesPerLine = 64
+    static let textPerLine = 80
+    static let digitsPerLine = 40
     /// What a recorder writes of a reason, and the longest last line that makes: its escapes, a time, a word.
     static let reasonByteCountMax = 200
     static let endingByteCountMax = 4 * reasonByteCountMax + 40
@@ -71,14 +72,15 @@ enum RecordingText {
         repeat {
             let isFirst = rest.count == bytes.count
             if !isFirst { text += "+ ".utf8 }
-            let window = rest.prefix(bytesPerLine)
+            let window = rest.prefix(textPerLine)
             let line = window.firstIndex(of: UInt8(ascii: "\n")).map { window[...$0] } ?? window
             if quotedByteCount(line) <= 2 * line.count {
                 appendQuoted(line, to: &text)
                 rest = rest[line.endIndex...]
             } else {
-                appendDigits(window, to: &text)
-                rest = rest[window.endIndex...]
+                let digits = rest.prefix(digitsPerLine)
+                appendDigits(digits, to: &text)
+                rest = rest[digits.endIndex...]
             }
             text.append(UInt8(ascii: "\n"))
         } while !rest.isEmpty

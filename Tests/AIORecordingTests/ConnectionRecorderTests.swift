@@ -277,8 +277,8 @@ import Testing
             }
             let recording = try Recording(contentsOf: path)
             #expect(recording.story == [#"client "x""#])
-            let reason = isCancelled ? "cancelled" : "drained"
-            #expect(recording.ending?.kind == .cut("the relay was \(reason)"))
+            let reason = isCancelled ? "relay was cancelled" : "server was drained"
+            #expect(recording.ending?.kind == .cut("the \(reason)"))
         }
     }
 }

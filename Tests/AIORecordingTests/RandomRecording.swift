@@ -62,7 +62,7 @@ extension Recording {
     }
 
     private static func randomBytes(_ chance: inout SplitMix64) -> Bytes {
-        let lengths = [0, 1, 2, 63, 64, 65, 130, 300]
+        let lengths = [0, 1, 2, 39, 40, 41, 79, 80, 81, 300]
         let count = lengths.randomElement(using: &chance)!
         let alphabets: [[UInt8]] = [
             Array("abc \"\\<>+#".utf8), Array("line\r\n\t".utf8), Array(0...255), [0, 10], [10],

@@ -70,7 +70,7 @@ import Testing
         let noise = Bytes((0..<10_000).map { _ in UInt8.random(in: 0...255, using: &chance) })
         let recording = Recording(events: [.init(microseconds: 1, .client, .bytes(noise))])
         let lines = recording.text.split(separator: "\n")
-        #expect(lines.allSatisfy { $0.utf8.count < 150 })
+        #expect(lines.allSatisfy { $0.utf8.count <= 110 })
         // Digits for nearly all of it, and so not much more than two characters a byte.
         #expect(recording.text.utf8.count < 10_000 * 9 / 4)
         #expect(try Recording(parsing: recording.text) == recording)

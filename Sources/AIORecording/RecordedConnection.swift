@@ -1,0 +1,172 @@
+// A connection of a handler's own, recorded where it is used: what the handler reads and writes passes through this value,
+// which writes it down. For handlers that can take it in a connection's place; for all others there is recordingRelay.
+
+public import AIO
+public import AIOBytes
+public import AIOKernel
+public import AIOWorkers
+
+extension ConnectionRecorder {
+    /// Runs `body` with a connection that records what passes: what the other side sends when it is read, what this side
+    /// sends when it is written.
+    ///
+    /// ```swift
+    /// try await server.serve { connection in
+    ///     try await ConnectionRecorder(to: path).record(connection) { connection in
+    ///         for try await bytes in connection.chunks { try await connection.write(bytes) }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// This side is the server of the recording if the connection was accepted, the client if it was made with `connect`.
+    /// When `body` returns the recording ends, and this side's end is part of it, because the connection is about to be
+    /// closed; what is sent and received after that is not. Suspends until `body` has ended and the recording is written.
+    /// - Throws: what `body` throws; `.misuse` if the recorder has been used before.
+    public func record<Result>(
+        _ connection: Connection, _ body: (RecordedConnection) async throws -> Result
+    ) async throws -> Result {
+        let recorded = RecordedConnection(connection, recorder: self)
+        try begin(on: connection)
+        do {
+            let result = try await body(recorded)
+            note(recorded.side, .end)
+            await conclude(.closed)
+            return result
+        } catch {
+            // What the connection's owner does with it then.
+            note(recorded.side, error is CancellationError ? .reset : .end)
+            await conclude(.closed)
+            throw error
+        }
+    }
+}
+
+/// A connection that writes down what passes. A value like `Connection`: all copies stand for the same connection. Its
+/// methods do what those of `Connection` do, suspend, are cancelled and throw as those.
+public struct RecordedConnection: Sendable {
+    /// The connection itself. What is read and written here is not recorded.
+    public let connection: Connection
+    private let recorder: ConnectionRecorder
+    /// Who this side is in the recording, and who the other.
+    let side: Recording.Side
+    private let otherSide: Recording.Side
+
+    fileprivate init(_ connection: Connection, recorder: ConnectionRecorder) {
+        self.connection = connection
+        self.recorder = recorder
+        (side, otherSide) = connection.isAccepted ? (.server, .client) : (.client, .server)
+    }
+
+    // MARK: Reading
+
+    /// What arrives, in the pieces it was received in, until the peer ends its side.
+    public var chunks: Chunks { Chunks(connection: self) }
+
+    public func read(atMost byteCountMax: Int = .max) async throws -> Bytes? {
+        try await noting { try await connection.read(atMost: byteCountMax) }
+    }
+
+    public func read(exactly byteCount: Int) async throws -> Bytes? {
+        try await noting { try await connection.read(exactly: byteCount) }
+    }
+
+    public func readAll(atMost byteCountMax: Int) async throws -> Bytes {
+        let all = try await noting { try await connection.readAll(atMost: byteCountMax) as Bytes? } ?? Bytes()
+        recorder.noteEnd(of: otherSide, on: connection)
+        return all
+    }
+
+    /// The next bytes, without taking them: they are recorded when they are read.
+    public func peek(atLeast byteCount: Int = 1) async throws -> Bytes? {
+        try await noting(isTaken: false) { try await connection.peek(atLeast: byteCount) }
+    }
+
+    private func noting(
+        isTaken: Bool = true, _ read: () async throws -> Bytes?
+    ) async throws -> Bytes? {
+        do {
+            let bytes = try await read()
+            guard let bytes else {
+                recorder.noteEnd(of: otherSide, on: connection)
+                return nil
+            }
+            if isTaken, !bytes.isEmpty { recorder.note(otherSide, .bytes(bytes)) }
+            return bytes
+        } catch {
+            recorder.noteFailure(error, of: otherSide, on: connection)
+            throw error
+        }
+    }
+
+    // MARK: Writing
+
+    public func write(_ bytes: Bytes) async throws { try await write([bytes]) }
+
+    public func write(_ parts: [Bytes]) async throws {
+        // Before it is sent: an answer to it is to come after it.
+        recorder.note(side, .bytes(Bytes(joining: parts)))
+        do {
+            try await connection.write(parts)
+        } catch {
+            // It was not sent, and the recording has it: what follows would be read wrongly.
+            if error is CancellationError { recorder.end(.cut("a write was cancelled")) }
+            recorder.noteFailure(error, of: otherSide, on: connection)
+            throw error
+        }
+    }
+
+    @discardableResult
+    public func send(_ bytes: Bytes) -> SendOutcome { send([bytes]) }
+
+    @discardableResult
+    public func send(_ parts: [Bytes]) -> SendOutcome {
+        recorder.note(side, unlessRefused: parts) { connection.send(parts) }
+    }
+
+    public func flush() async throws { try await connection.flush() }
+
+    // MARK: Ending
+
+    public func finish() {
+        recorder.note(side, .end)
+        connection.finish()
+    }
+
+    public func close() {
+        recorder.note(side, .end)
+        recorder.end(.closed)
+        connection.close()
+    }
+
+    public func abort() {
+        recorder.note(side, .reset)
+        recorder.end(.closed)
+        connection.abort()
+    }
+
+    // MARK: Knowing
+
+    public var peer: Endpoint { connection.peer }
+    public var local: Endpoint? { connection.local }
+    public var proactor: Proactor? { connection.proactor }
+
+    /// What arrives on a connection, as an asynchronous sequence.
+    public struct Chunks: AsyncSequence, Sendable {
+        public typealias Element = Bytes
+        public typealias Failure = any Error
+
+        fileprivate let connection: RecordedConnection
+
+        public func makeAsyncIterator() -> Iterator { Iterator(connection: connection) }
+
+        public struct Iterator: AsyncIteratorProtocol {
+            fileprivate let connection: RecordedConnection
+
+            public mutating func next() async throws -> Bytes? { try await connection.read() }
+
+            public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Bytes? {
+                try await connection.read()
+            }
+        }
+    }
+}
