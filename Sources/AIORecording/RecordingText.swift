@@ -88,15 +88,22 @@ enum RecordingText {
 
     // MARK: Bytes
 
-    /// What `escape` makes of a byte: its length.
-    private static func quotedByteCount(_ bytes: ArraySlice<UInt8>) -> Int {
-        bytes.reduce(0) { count, byte in
-            switch byte {
-            case _ where shortEscape(byte) != nil: count + 2
-            case 0x20..<0x7f: count + 1
-            default: count + 4
-            }
+    /// How many characters each byte takes in quoted text: looked up, because a worker does this for every byte that passes.
+    private static let quotedLengths: [UInt8] = (UInt8.min ... .max).map { byte in
+        switch byte {
+        case _ where shortEscape(byte) != nil: 2
+        case 0x20..<0x7f: 1
+        default: 4
         }
+    }
+
+    private static let digits = Array("0123456789abcdef".utf8)
+
+    private static func quotedByteCount(_ bytes: ArraySlice<UInt8>) -> Int {
+        let lengths = quotedLengths
+        var count = 0
+        for byte in bytes { count += Int(lengths[Int(byte)]) }
+        return count
     }
 
     private static func shortEscape(_ byte: UInt8) -> UInt8? {
@@ -110,34 +117,31 @@ enum RecordingText {
     }
 
     private static func appendQuoted(_ bytes: ArraySlice<UInt8>, to text: inout [UInt8]) {
+        let lengths = quotedLengths
         text.append(UInt8(ascii: "\""))
         for byte in bytes {
-            if let letter = shortEscape(byte) {
+            if lengths[Int(byte)] == 1 {
+                text.append(byte)
+            } else if let letter = shortEscape(byte) {
                 text.append(UInt8(ascii: "\\"))
                 text.append(letter)
-            } else if (0x20..<0x7f).contains(byte) {
-                text.append(byte)
             } else {
                 text += "\\x".utf8
-                appendDigits(of: byte, to: &text)
+                text.append(digits[Int(byte >> 4)])
+                text.append(digits[Int(byte & 15)])
             }
         }
         text.append(UInt8(ascii: "\""))
     }
 
     private static func appendDigits(_ bytes: ArraySlice<UInt8>, to text: inout [UInt8]) {
+        let digits = digits
         text.append(UInt8(ascii: "<"))
-        for byte in bytes { appendDigits(of: byte, to: &text) }
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
         text.append(UInt8(ascii: ">"))
-    }
-
-    private static func appendDigits(of byte: UInt8, to text: inout [UInt8]) {
-        text.append(digit(byte >> 4))
-        text.append(digit(byte & 15))
-    }
-
-    private static func digit(_ value: UInt8) -> UInt8 {
-        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
     }
 }
 

@@ -41,6 +41,9 @@ import Testing
         #expect(times == times.sorted())
         #expect(report.forward == 3 && report.backward == 24 && report.failure == nil)
         #expect(recording.bytes(from: .server) == "hello\r\nyou said onebye\r\n")
+        for case .bytes(let bytes) in recording.events.map(\.action) {
+            #expect(bytes.heldByteCount == bytes.count, "and not the slab that they came in")
+        }
     }
 
     @Test func `a recording in a file is what it would have been in memory`() async throws {
@@ -271,6 +274,8 @@ import Testing
                 while (try? Recording(contentsOf: path))?.events.isEmpty != false { await Task.yield() }
                 if isCancelled { relaying.value?.cancel() }
                 proxy.drain(within: .seconds(20))
+                while recorder.ending == nil { await Task.yield() }
+                client.connection.close()
                 _ = try await proxied
                 upstream.drain(within: .zero)
                 _ = try? await served

@@ -156,6 +156,21 @@ import Testing
         #expect(recording.story == [#"client "123""#, "client end", "server end"] && recording.isComplete)
     }
 
+    @Test func `what send refuses is not recorded`() async throws {
+        var limits = ConnectionLimits()
+        (limits.lowWaterMark, limits.highWaterMark, limits.outboundByteCountMax) = (1, 1, 1)
+        limits.whenOutboundIsFull = .refuse
+        let recording = try await recorded(limits: limits) { connection in
+            // Nothing is written before the handler waits.
+            #expect(connection.send("ab") == .aboveMark(pending: 2))
+            #expect(connection.send("cd") == .refused(.queueFull))
+        } _: { client in
+            let all = try await client.readAll(atMost: 10)
+            #expect(all == "ab")
+        }
+        #expect(recording.story == [#"server "ab""#, "server end"])
+    }
+
     @Test func `a write that is cancelled was not sent, and so the recording ends there`() async throws {
         var limits = ConnectionLimits()
         (limits.lowWaterMark, limits.highWaterMark) = (0, 0)
