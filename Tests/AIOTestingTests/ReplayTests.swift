@@ -53,33 +53,6 @@ private actor Shout: ConnectionHandler {
     func peerFinished() async throws { try await connection.write("bye\r\n") }
 }
 
-/// What a recording proxy writes down of a scripted peer and a server, in the world that the task is part of.
-private func record(
-    serving handler: @escaping @Sendable (Connection) async throws -> Void,
-    _ script: (MockPeer, Simulation) async throws -> Void
-) async throws -> Recording {
-    let recorder = ConnectionRecorder()
-    try await withSimulation { world in
-        // That its connection is reset is no failure of the test's.
-        world.host("origin").run { aio in
-            try await aio.serve(on: "*:80") { connection in try? await handler(connection) }
-        }
-        world.host("proxy").run { aio in
-            try await aio.serve(on: "*:81") { client in
-                try await aio.connect(to: "origin:80") { server in
-                    _ = try await recordingRelay(client, server, into: recorder)
-                }
-            }
-        }
-        try await world.advance(by: .milliseconds(1))
-        let peer = try await world.host("client").connect(to: "proxy:81")
-        try await script(peer, world)
-        try await world.wait(for: "the end of the recording") { recorder.ending != nil }
-        peer.close()
-    }
-    return try #require(recorder.recording)
-}
-
 /// A conversation in which each side waits for the other, and the client ends first.
 private func talk(_ peer: MockPeer, _ world: Simulation) async throws {
     try await peer.expect("220 ready\r\n")
@@ -112,23 +85,6 @@ private func conversation(_ change: (inout Recording) -> Void = { _ in }) throws
             """#)
     change(&recording)
     return recording
-}
-
-/// What a replay that records a mismatch showed; nil if it passed.
-private func mismatch(_ body: () async throws -> Void) async throws -> String? {
-    var text: String?
-    var failure: (any Error)?
-    await withKnownIssue(isIntermittent: true) {
-        do {
-            try await body()
-        } catch let error as PeerMismatch {
-            text = error.description
-        } catch {
-            failure = error
-        }
-    }
-    if let failure { throw failure }
-    return text
 }
 
 @Suite struct ReplayTests {
@@ -190,6 +146,29 @@ private func mismatch(_ body: () async throws -> Void) async throws -> String? {
         #expect(heard.bytes == "ab")
     }
 
+    @Test(.simulated(seeds: 0..<50)) func `what the client said after the server's end is still said`()
+        async throws
+    {
+        let recording = try Recording(
+            parsing: #"""
+                aio-recording 1
+                1 server "a"
+                2 server end
+                3 client "b"
+                4 client "c"
+                5 client end
+                6 closed
+
+                """#)
+        let heard = Heard()
+        try await withReplay(of: recording, arrival: .drawn) { connection in
+            try await connection.write("a")
+            connection.finish()
+            for try await bytes in connection.chunks { heard.add(bytes) }
+        }
+        #expect(heard.bytes == "bc")
+    }
+
     @Test(.simulated(seeds: 0..<50)) func `a reset by the server passes in a handler that resets`()
         async throws
     {
@@ -206,7 +185,7 @@ private func mismatch(_ body: () async throws -> Void) async throws -> String? {
         #expect(recording.events.last?.action == .reset && recording.events.last?.side == .server)
         let report = try await withReplay(of: recording, arrival: .drawn, serving: abort)
         #expect(report.ending == .reset)
-        let text = try await mismatch {
+        let text = try await replayMismatch {
             try await withReplay(of: recording) { connection in
                 try await connection.write("220 ready\r\n")
                 _ = try await connection.read()
@@ -298,7 +277,7 @@ private func mismatch(_ body: () async throws -> Void) async throws -> String? {
 
                 """#)
         for (seconds, passes) in [(400, true), (509, true), (511, false)] {
-            let text = try await mismatch {
+            let text = try await replayMismatch {
                 try await withReplay(of: recording, patience: .seconds(10)) { connection in
                     _ = try await connection.read()
                     try await connection.proactor?.clock.sleep(for: .seconds(seconds))
@@ -329,7 +308,7 @@ private func mismatch(_ body: () async throws -> Void) async throws -> String? {
             parsing: recording.text.replacing("+ \"THREE\\r\\n\"\n", with: ""))
         func finds(_ arrival: Arrival, _ seeds: Range<UInt64>) async throws -> Bool {
             for seed in seeds {
-                let text = try await mismatch {
+                let text = try await replayMismatch {
                     _ = try await Simulation(seed: seed).run { _ in
                         try await withReplay(of: shorter, arrival: arrival, serving: shoutByRead)
                     }
@@ -350,7 +329,7 @@ private func mismatch(_ body: () async throws -> Void) async throws -> String? {
         async throws
     {
         let recording = try conversation()
-        let text = try await mismatch {
+        let text = try await replayMismatch {
             try await withReplay(of: recording) { connection in
                 try await connection.write("220 ready\r\n")
                 for try await bytes in connection.chunks {
@@ -381,7 +360,7 @@ private func mismatch(_ body: () async throws -> Void) async throws -> String? {
             ("bye\r\n", true, ["expected the end after 33 bytes, as in the recording", "nothing more came"]),
         ]
         for (last, stays, shows) in cases {
-            let text = try await mismatch {
+            let text = try await replayMismatch {
                 try await withReplay(of: recording) { connection in
                     try await connection.write("220 ready\r\n")
                     for try await bytes in connection.chunks {
@@ -399,7 +378,7 @@ private func mismatch(_ body: () async throws -> Void) async throws -> String? {
         async throws
     {
         let recording = try conversation()
-        let text = try await mismatch {
+        let text = try await replayMismatch {
             try await withReplay(of: recording) { connection in
                 // Does not greet.
                 _ = try await connection.read()
@@ -448,7 +427,7 @@ private func mismatch(_ body: () async throws -> Void) async throws -> String? {
                 """#)
         @Sendable func isTime(_ bytes: Bytes) -> Bool { bytes.starts(with: "it is ") && bytes.count == 13 }
         func replay(_ answer: Bytes, resets: Bool = false) async throws -> String? {
-            try await mismatch {
+            try await replayMismatch {
                 try await withReplay(
                     of: recording, expecting: .matching { isTime($0) && isTime($1) }, arrival: .drawn
                 ) { connection in
@@ -501,10 +480,4 @@ private func mismatch(_ body: () async throws -> Void) async throws -> String? {
             }
         }
     }
-}
-
-/// What a handler read. Sendable, unchecked: of one simulation's thread.
-private final class Heard: @unchecked Sendable {
-    private(set) var bytes = Bytes()
-    func add(_ more: Bytes) { bytes = Bytes(joining: [bytes, more]) }
 }

@@ -183,6 +183,8 @@ package final class SimulatedNetwork: @unchecked Sendable {
         server.phase = .connected
         server.local = client.peer
         server.peer = client.local
+        server.arrival = listener.arrival
+        server.writesWhole = listener.writesWhole
         server.network = self
         join(client, server, by: route)
         join(server, client, by: topology.route(from: route.to, to: route.from))

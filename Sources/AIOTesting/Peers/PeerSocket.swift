@@ -47,6 +47,20 @@ final class PeerSocket: Runner, @unchecked Sendable {
         descriptor = consume socket
     }
 
+    /// The near end of a connection that came to a listening socket of this kernel, which had the same arrival.
+    init(
+        name: String, kernel: SimulatedKernel, accepted socket: consuming Descriptor, arrival: Arrival
+    ) throws(AIOError) {
+        self.name = name
+        self.kernel = kernel
+        self.arrival = arrival
+        guard let stream = kernel.file(socket.number, as: SimulatedStream.self, for: "accept") else {
+            throw AIOError(.other, call: "accept")
+        }
+        self.stream = stream
+        descriptor = consume socket
+    }
+
     var isConnecting: Bool { stream.phase == .connecting }
     var local: Endpoint? { stream.local }
     /// Of its descriptor, while it has one.

@@ -1,5 +1,5 @@
-// Plays the client's side of a recording through a scripted peer, and compares what comes with the server's side. One
-// connection; made and used by withReplay.
+// Plays one side of a recording through a scripted peer, and compares what comes with the other side. One connection; made
+// and used by withReplay and withReplayedServer.
 
 import AIOBytes
 import AIOKernel
@@ -9,11 +9,14 @@ import Testing
 /// One replay. Of the simulation's thread.
 final class ReplayPlayer {
     private let replay: Replay
+    /// Who is played, and who is under test.
+    private let side: Recording.Side
+    private let otherSide: Recording.Side
     private let peer: MockPeer
     private let began: MonotonicTime
-    /// All that the server sent.
+    /// All that the other side sent.
     private let expected: [UInt8]
-    /// How it ended its side, if it did: then there is nothing beyond `expected`.
+    /// How it ended, if it did: then there is nothing beyond `expected`.
     private let expectedEnding: ReplayReport.Ending
     /// All that has come, and how much of it has been compared.
     private var received: [UInt8] = []
@@ -25,7 +28,7 @@ final class ReplayPlayer {
     private struct Due {
         var byteCount = 0
         var ending = ReplayReport.Ending.open
-        /// When it came in the recording, and when the client had last done something.
+        /// When it came in the recording, and when the side that is played had last done something.
         var microseconds: UInt64 = 0
         var since: UInt64 = 0
 
@@ -39,20 +42,23 @@ final class ReplayPlayer {
         }
     }
 
-    init(_ replay: Replay, peer: MockPeer) {
+    init(_ replay: Replay, playing side: Recording.Side, by peer: MockPeer) {
         self.replay = replay
+        self.side = side
         self.peer = peer
+        let otherSide: Recording.Side = side == .client ? .server : .client
+        self.otherSide = otherSide
         began = peer.simulation.time.now
-        expected = [UInt8](replay.recording.bytes(from: .server))
+        expected = [UInt8](replay.recording.bytes(from: otherSide))
         var all = Due()
-        for event in replay.recording.events where event.side == .server { all.add(event) }
+        for event in replay.recording.events where event.side == otherSide { all.add(event) }
         expectedEnding = all.ending
     }
 
     func play() async throws -> ReplayReport {
         var due = Due()
         for event in replay.recording.events {
-            guard event.side == .client else {
+            guard event.side == side else {
                 due.add(event)
                 continue
             }
@@ -62,7 +68,11 @@ final class ReplayPlayer {
             try await perform(event.action)
         }
         // After its own reset nothing can come any more.
-        if !hasReset { try await wait(for: due, isLast: true) }
+        if !hasReset {
+            try await wait(for: due, isLast: true)
+            // What was sent last is still to be taken.
+            await peer.settle()
+        }
         look()
         try judge()
         return ReplayReport(
@@ -129,7 +139,7 @@ final class ReplayPlayer {
         if isExact { try fail(due, peer.ending(outcome, allowance)) }
     }
 
-    /// Until it is time for what the client does next.
+    /// Until it is time for what is played next.
     private func wait(until event: Recording.Event) async throws {
         let outcome = await peer.simulation.waits.wait(
             for: { "\(event.microseconds) µs, as in the recording" }, until: began.advanced(by: event.time)
@@ -151,7 +161,7 @@ final class ReplayPlayer {
             if differs { try fail(Due(), "") }
         case .matching(let isMatch):
             guard isMatch(Bytes(expected), Bytes(received)) else {
-                let problem = "what came does not match what the server sent in the recording\n"
+                let problem = "what came does not match what the \(otherSide) sent in the recording\n"
                 try peer.fail(
                     problem + difference(expected: expected, got: received), at: replay.sourceLocation)
             }
@@ -177,16 +187,16 @@ final class ReplayPlayer {
             at: replay.sourceLocation)
     }
 
-    /// Where in the recording the server sent this byte.
+    /// Where in the recording this byte was sent.
     private func place(of offset: Int) -> String {
         var left = offset
-        for (index, event) in replay.recording.events.enumerated() where event.side == .server {
+        for (index, event) in replay.recording.events.enumerated() where event.side == otherSide {
             guard case .bytes(let bytes) = event.action else { continue }
             if left < bytes.count {
                 return "in event \(index + 1) of the recording, at \(event.microseconds) µs:"
             }
             left -= bytes.count
         }
-        return "after all that the server sent in the recording:"
+        return "after all that the \(otherSide) sent in the recording:"
     }
 }

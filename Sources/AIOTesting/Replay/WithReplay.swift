@@ -74,21 +74,21 @@ struct Replay: Sendable {
         _ serve: @escaping @Sendable (Server) async throws -> DrainReport
     ) async throws -> ReplayReport {
         var report: ReplayReport?
-        let mayReset = mayReset
+        let mayReset = mayReset(.client)
         try await withMockServer(
             options, serve, ignoring: { mayReset && $0.error?.code == .connectionReset }
         ) { server in
             let peer = try await server.connect(arrival: arrival)
-            report = try await ReplayPlayer(self, peer: peer).play()
+            report = try await ReplayPlayer(self, playing: .client, by: peer).play()
         }
         guard let report else { throw SimulationError("nothing was replayed") }
         return report
     }
 
-    /// Whether the client may reset the connection, in the middle or when it leaves.
-    private var mayReset: Bool {
+    /// Whether the side that is played may reset the connection, in the middle or when it leaves.
+    func mayReset(_ side: Recording.Side) -> Bool {
         if case .anything = expectation { return true }
         return !recording.isComplete
-            || recording.events.contains { $0.side == .client && $0.action == .reset }
+            || recording.events.contains { $0.side == side && $0.action == .reset }
     }
 }

@@ -1,0 +1,56 @@
+// Recordings made in a simulated world, by a proxy between a scripted peer and a server; and what a replay shows.
+
+import AIO
+import AIORecording
+import AIOTesting
+import Testing
+
+/// What a recording proxy writes down of a scripted peer and a server, in the world that the task is part of.
+func record(
+    serving handler: @escaping @Sendable (Connection) async throws -> Void,
+    _ script: (MockPeer, Simulation) async throws -> Void
+) async throws -> Recording {
+    let recorder = ConnectionRecorder()
+    try await withSimulation { world in
+        // That its connection is reset is no failure of the test's.
+        world.host("origin").run { aio in
+            try await aio.serve(on: "*:80") { connection in try? await handler(connection) }
+        }
+        world.host("proxy").run { aio in
+            try await aio.serve(on: "*:81") { client in
+                try await aio.connect(to: "origin:80") { server in
+                    _ = try await recordingRelay(client, server, into: recorder)
+                }
+            }
+        }
+        try await world.advance(by: .milliseconds(1))
+        let peer = try await world.host("client").connect(to: "proxy:81")
+        try await script(peer, world)
+        try await world.wait(for: "the end of the recording") { recorder.ending != nil }
+        peer.close()
+    }
+    return try #require(recorder.recording)
+}
+
+/// What a replay that records a mismatch showed; nil if it passed.
+func replayMismatch(_ body: () async throws -> Void) async throws -> String? {
+    var text: String?
+    var failure: (any Error)?
+    await withKnownIssue(isIntermittent: true) {
+        do {
+            try await body()
+        } catch let error as PeerMismatch {
+            text = error.description
+        } catch {
+            failure = error
+        }
+    }
+    if let failure { throw failure }
+    return text
+}
+
+/// What a handler read. Sendable, unchecked: of one simulation's thread.
+final class Heard: @unchecked Sendable {
+    private(set) var bytes = Bytes()
+    func add(_ more: Bytes) { bytes = Bytes(joining: [bytes, more]) }
+}
