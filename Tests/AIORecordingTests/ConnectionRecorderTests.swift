@@ -109,6 +109,12 @@ import Testing
         #expect(recording.ending?.kind == .closed)
     }
 
+    /// Begins a recording of no connection.
+    private func begin(_ recorder: ConnectionRecorder, _ aio: Proactor) throws {
+        try recorder.begin(
+            client: nil, server: nil, engine: aio.engine, worker: aio.engine.workers[0])
+    }
+
     // MARK: Limits
 
     @Test func `past its limit a recording ends with a mark, and the connection goes on`() async throws {
@@ -189,9 +195,7 @@ import Testing
                     mayWrite.wait()
                 }
                 while isBusy.value == nil { await Task.yield() }
-                let engine = aio.engine
-                try recorder.begin(
-                    client: nil, server: nil, engine: engine, worker: engine.workers[0])
+                try begin(recorder, aio)
                 recorder.note(.client, .bytes("x"))
                 recorder.end(.closed)
                 async let isWritten: Void = withCheckedContinuation { done in
@@ -221,11 +225,7 @@ import Testing
         let recorder = ConnectionRecorder()
         _ = try await recorded(by: recorder, serving: greet) { client, _ in try await talk(client) }
         try await withProactor { aio in
-            let engine = aio.engine
-            let error = #expect(throws: AIOError.self) {
-                try recorder.begin(
-                    client: nil, server: nil, engine: engine, worker: engine.workers[0])
-            }
+            let error = #expect(throws: AIOError.self) { try begin(recorder, aio) }
             #expect(error?.code == .misuse)
         }
     }
@@ -237,11 +237,7 @@ import Testing
         if ofUnwritten { limits.unwrittenByteCountMax = 4_095 } else { limits.byteCountMax = 4_095 }
         let recorder = ConnectionRecorder(limits: limits)
         try await withProactor { aio in
-            let engine = aio.engine
-            let error = #expect(throws: AIOError.self) {
-                try recorder.begin(
-                    client: nil, server: nil, engine: engine, worker: engine.workers[0])
-            }
+            let error = #expect(throws: AIOError.self) { try begin(recorder, aio) }
             #expect(error?.code == .invalidArgument)
         }
     }

@@ -5,6 +5,23 @@ import AIORecording
 import AIOTesting
 import Testing
 
+extension Connection {
+    /// Calls `body` with each line that comes, without its end, until it returns false. Whether it did.
+    func forEachLine(_ body: (Substring) async throws -> Bool) async throws -> Bool {
+        var text = ""
+        for try await bytes in chunks {
+            text += String(decoding: bytes, as: UTF8.self)
+            // A carriage return and a line feed are one character.
+            while let end = text.firstIndex(of: "\r\n") {
+                let line = text[..<end]
+                text = String(text[text.index(after: end)...])
+                guard try await body(line) else { return true }
+            }
+        }
+        return false
+    }
+}
+
 /// What a recording proxy writes down of a scripted peer and a server, in the world that the task is part of.
 func record(
     serving handler: @escaping @Sendable (Connection) async throws -> Void,

@@ -9,15 +9,9 @@ import Testing
 /// What the page's server did.
 private func mail(_ connection: Connection, ehlo: Bytes) async throws {
     try await connection.write("220 mail.example.org ready\r\n")
-    var text = ""
-    for try await bytes in connection.chunks {
-        text += String(decoding: bytes, as: UTF8.self)
-        while let end = text.firstIndex(of: "\r\n") {
-            let line = text[..<end]
-            text = String(text[text.index(after: end)...])
-            try await connection.write(line == "QUIT" ? "221 bye\r\n" : ehlo)
-            if line == "QUIT" { return }
-        }
+    _ = try await connection.forEachLine { line in
+        try await connection.write(line == "QUIT" ? "221 bye\r\n" : ehlo)
+        return line != "QUIT"
     }
 }
 

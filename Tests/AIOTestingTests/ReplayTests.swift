@@ -9,20 +9,13 @@ import Testing
 @testable import AIOTesting
 
 /// Greets, answers each line in capitals, says goodbye when asked to or when the client ends.
-private func shout(_ connection: Connection) async throws {
+@Sendable private func shout(_ connection: Connection) async throws {
     try await connection.write("220 ready\r\n")
-    var text = ""
-    for try await bytes in connection.chunks {
-        text += String(decoding: bytes, as: UTF8.self)
-        // A carriage return and a line feed are one character.
-        while let end = text.firstIndex(of: "\r\n") {
-            let line = text[..<end]
-            text = String(text[text.index(after: end)...])
-            try await connection.write(Bytes(line.uppercased() + "\r\n"))
-            if line == "quit" { return }
-        }
+    let hasQuit = try await connection.forEachLine { line in
+        try await connection.write(Bytes(line.uppercased() + "\r\n"))
+        return line != "quit"
     }
-    try await connection.write("bye\r\n")
+    if !hasQuit { try await connection.write("bye\r\n") }
 }
 
 /// The same, but for the error that it takes what one read brings for whole lines.
@@ -350,24 +343,36 @@ private func conversation(_ change: (inout Recording) -> Void = { _ in }) throws
         async throws
     {
         let recording = try conversation()
-        let cases: [(last: Bytes?, stays: Bool, shows: [String])] = [
+        let returns: @Sendable (Connection) async throws -> Void = { _ in }
+        let stays: @Sendable (Connection) async throws -> Void = { connection in
+            try await connection.proactor?.clock.sleep(for: .seconds(200))
+        }
+        let resets: @Sendable (Connection) async throws -> Void = { connection in
+            try await connection.proactor?.clock.sleep(for: .seconds(1))
+            connection.abort()
+        }
+        let cases: [(last: Bytes, then: @Sendable (Connection) async throws -> Void, shows: [String])] = [
             (
-                nil, false,
+                "", returns,
                 ["in event 8 of the recording, at 7000080 µs:", "^ byte 28", "the other side ended"]
             ),
-            ("by", true, ["in event 8 of the recording", "^ byte 30", "nothing more came"]),
-            ("bye\r\n!", false, ["after all that the server sent in the recording:", "^ byte 33"]),
-            ("bye\r\n", true, ["expected the end after 33 bytes, as in the recording", "nothing more came"]),
+            ("by", stays, ["in event 8 of the recording", "^ byte 30", "nothing more came"]),
+            ("bye\r\n!", returns, ["after all that the server sent in the recording:", "^ byte 33"]),
+            (
+                "bye\r\n", stays,
+                ["expected the end after 33 bytes, as in the recording", "nothing more came"]
+            ),
+            ("bye\r\n", resets, ["expected the end after 33 bytes, as in the recording", "failed"]),
         ]
-        for (last, stays, shows) in cases {
+        for (last, then, shows) in cases {
             let text = try await replayMismatch {
                 try await withReplay(of: recording) { connection in
                     try await connection.write("220 ready\r\n")
                     for try await bytes in connection.chunks {
                         try await connection.write(Bytes(String(decoding: bytes, as: UTF8.self).uppercased()))
                     }
-                    if let last { try await connection.write(last) }
-                    if stays { try await connection.proactor?.clock.sleep(for: .seconds(200)) }
+                    try await connection.write(last)
+                    try await then(connection)
                 }
             }
             for part in shows { #expect(text?.contains(part) == true, "\(part) in \(text ?? "nothing")") }
