@@ -40,7 +40,7 @@ private struct RecordingParser {
             rest = rest[(end + 1)...]
             lineNumber += 1
             if line.last == UInt8(ascii: "\r") { line.removeLast() }
-            try parse(line: Cursor(rest: line))
+            try parse(RecordingLine(number: lineNumber, rest: line))
         }
         if lineNumber == 0 {
             lineNumber = 1
@@ -59,7 +59,7 @@ private struct RecordingParser {
         return error("this is no recording: its first line is not \"\(first)\"")
     }
 
-    private mutating func parse(line: Cursor) throws(RecordingFormatError) {
+    private mutating func parse(_ line: RecordingLine) throws(RecordingFormatError) {
         var line = line
         if lineNumber == 1 { return try parseVersion(line) }
         line.skipSpaces()
@@ -69,24 +69,24 @@ private struct RecordingParser {
         }
         if first == UInt8(ascii: "+") { return try goOn(line) }
         closeEvent()
-        if Cursor.isDigit(first) {
+        if RecordingLine.isDigit(first) {
             try parseEvent(line)
         } else {
             try parseHeader(line)
         }
     }
 
-    private func parseVersion(_ line: Cursor) throws(RecordingFormatError) {
+    private func parseVersion(_ line: RecordingLine) throws(RecordingFormatError) {
         var line = line
         guard line.word() == RecordingText.magic else { throw isNoRecording }
         let version = line.word()
         guard version == RecordingText.version else {
             throw error("this is a recording of version \"\(version)\"; \(RecordingText.version) is known")
         }
-        try end(line)
+        try line.end()
     }
 
-    private mutating func parseHeader(_ line: Cursor) throws(RecordingFormatError) {
+    private mutating func parseHeader(_ line: RecordingLine) throws(RecordingFormatError) {
         var line = line
         let word = line.word()
         guard let side = Recording.Side(rawValue: word) else {
@@ -98,20 +98,20 @@ private struct RecordingParser {
         }
         let isKnown = (side == .client ? recording.client : recording.server) != nil
         if isKnown { throw error("a second address of the \(word)") }
-        let text = try text(&line, what: "an address")
+        let text = try line.text(what: "an address")
         let endpoint: Endpoint
         do throws(AIOError) {
             endpoint = try Endpoint(parsing: text)
         } catch {
             throw self.error(error.detail ?? "\(error)")
         }
-        try end(line)
+        try line.end()
         if side == .client { recording.client = endpoint } else { recording.server = endpoint }
     }
 
     // MARK: Events
 
-    private mutating func parseEvent(_ line: Cursor) throws(RecordingFormatError) {
+    private mutating func parseEvent(_ line: RecordingLine) throws(RecordingFormatError) {
         var line = line
         let digits = line.word()
         guard let microseconds = UInt64(digits), microseconds <= Self.microsecondsMax else {
@@ -129,18 +129,18 @@ private struct RecordingParser {
             recording.ending = Recording.Ending(
                 microseconds: microseconds, try parseEnding(word, &line))
         }
-        try end(line)
+        try line.end()
     }
 
     private mutating func parseAction(
-        of side: Recording.Side, at microseconds: UInt64, _ line: inout Cursor
+        of side: Recording.Side, at microseconds: UInt64, _ line: inout RecordingLine
     ) throws(RecordingFormatError) {
         if let resetLine { throw error("the connection was reset already, in line \(resetLine)") }
         let action: Recording.Action
         switch line.rest.first {
         case UInt8(ascii: "\""), UInt8(ascii: "<"):
             if let ended = endLines[side] { throw error("the \(side) ended already, in line \(ended)") }
-            open = (microseconds, side, try bytes(&line))
+            open = (microseconds, side, try line.bytes())
             return
         default:
             let word = line.word()
@@ -162,12 +162,12 @@ private struct RecordingParser {
     }
 
     private func parseEnding(
-        _ word: String, _ line: inout Cursor
+        _ word: String, _ line: inout RecordingLine
     ) throws(RecordingFormatError) -> Recording.Ending.Kind {
         switch word {
         case "closed": return .closed
-        case "failed": return .failed(try text(&line, what: "a reason"))
-        case "cut": return .cut(try text(&line, what: "a reason"))
+        case "failed": return .failed(try line.text(what: "a reason"))
+        case "cut": return .cut(try line.text(what: "a reason"))
         default:
             throw error(
                 "behind a time comes \"client\", \"server\", \"closed\", \"failed\" or \"cut\", and not \"\(word)\""
@@ -175,14 +175,14 @@ private struct RecordingParser {
         }
     }
 
-    private mutating func goOn(_ line: Cursor) throws(RecordingFormatError) {
+    private mutating func goOn(_ line: RecordingLine) throws(RecordingFormatError) {
         var line = line
         line.skip()
         line.skipSpaces()
         guard open != nil else { throw error("\"+\" comes behind no bytes that could go on") }
-        let more = try bytes(&line)
+        let more = try line.bytes()
         open?.bytes += more
-        try end(line)
+        try line.end()
     }
 
     /// The bytes of an event are all there.
@@ -190,111 +190,6 @@ private struct RecordingParser {
         guard let event = open.take() else { return }
         recording.events.append(
             Recording.Event(microseconds: event.microseconds, event.side, .bytes(Bytes(event.bytes))))
-    }
-
-    // MARK: Parts of a line
-
-    private func end(_ line: Cursor) throws(RecordingFormatError) {
-        guard line.rest.isEmpty else { throw error("the line goes on with \(Bytes(line.rest))") }
-    }
-
-    private func text(_ line: inout Cursor, what: String) throws(RecordingFormatError) -> String {
-        guard line.rest.first == UInt8(ascii: "\"") else {
-            throw error("\(what) in quotation marks is missing")
-        }
-        guard let text = String(validating: Bytes(try bytes(&line))) else {
-            throw error("\(what) is not UTF-8")
-        }
-        return text
-    }
-
-    /// Quoted text or digits in angle brackets, whichever it is.
-    private func bytes(_ line: inout Cursor) throws(RecordingFormatError) -> [UInt8] {
-        let bytes: [UInt8]
-        switch line.rest.first {
-        case UInt8(ascii: "\""): bytes = try quoted(&line)
-        case UInt8(ascii: "<"): bytes = try digits(&line)
-        default: throw error("\"text\" or <digits> are missing")
-        }
-        line.skipSpaces()
-        return bytes
-    }
-
-    private func quoted(_ line: inout Cursor) throws(RecordingFormatError) -> [UInt8] {
-        var bytes: [UInt8] = []
-        line.skip()
-        while let byte = line.next() {
-            switch byte {
-            case UInt8(ascii: "\""): return bytes
-            case UInt8(ascii: "\\"): bytes.append(try escaped(&line))
-            case 0x20..<0x7f: bytes.append(byte)
-            default: throw error("\(Bytes([byte])) is not escaped")
-            }
-        }
-        throw error("the closing quotation mark is missing")
-    }
-
-    private func escaped(_ line: inout Cursor) throws(RecordingFormatError) -> UInt8 {
-        switch line.next() {
-        case UInt8(ascii: "n"): return UInt8(ascii: "\n")
-        case UInt8(ascii: "r"): return UInt8(ascii: "\r")
-        case UInt8(ascii: "t"): return UInt8(ascii: "\t")
-        case let byte? where byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\"): return byte
-        case UInt8(ascii: "x"):
-            guard let value = Cursor.value(line.next(), line.next()) else {
-                throw error("\"\\x\" is followed by two hexadecimal digits")
-            }
-            return value
-        case let byte?: throw error("there is no escape \"\\\" with \(Bytes([byte]))")
-        case nil: throw error("the closing quotation mark is missing")
-        }
-    }
-
-    private func digits(_ line: inout Cursor) throws(RecordingFormatError) -> [UInt8] {
-        var bytes: [UInt8] = []
-        line.skip()
-        while let first = line.next() {
-            if first == UInt8(ascii: ">") { return bytes }
-            guard let value = Cursor.value(first, line.next()) else {
-                throw error("<digits> are pairs of hexadecimal digits")
-            }
-            bytes.append(value)
-        }
-        throw error("the closing \">\" is missing")
-    }
-}
-
-/// A place in a line.
-private struct Cursor {
-    var rest: ArraySlice<UInt8>
-
-    static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
-
-    /// Two hexadecimal digits, or nil if that is not what they are.
-    static func value(_ high: UInt8?, _ low: UInt8?) -> UInt8? {
-        guard let high = high.flatMap(value), let low = low.flatMap(value) else { return nil }
-        return high << 4 | low
-    }
-
-    private static func value(_ digit: UInt8) -> UInt8? {
-        switch digit {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
-        default: nil
-        }
-    }
-
-    mutating func next() -> UInt8? { rest.popFirst() }
-    mutating func skip() { _ = rest.popFirst() }
-    mutating func skipSpaces() { rest = rest.drop { $0 == UInt8(ascii: " ") } }
-
-    /// Up to the next space, as text to compare with and to show: no longer than such words are.
-    mutating func word() -> String {
-        let word = rest.prefix { $0 != UInt8(ascii: " ") }
-        rest = rest[word.endIndex...]
-        skipSpaces()
-        return word.count <= 40 ? String(decoding: word, as: UTF8.self) : "…"
     }
 }
 

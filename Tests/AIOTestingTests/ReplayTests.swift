@@ -187,6 +187,18 @@ private func conversation(_ change: (inout Recording) -> Void = { _ in }) throws
         #expect(text == "expected a reset after 11 bytes, as in the recording\nthe other side ended")
     }
 
+    @Test(.simulated(seeds: 0..<50))
+    func `a reset is recorded as that of the side that did it, also if a write meets it`() async throws {
+        let recording = try await record(serving: { connection in
+            _ = try await connection.read()
+            connection.abort()
+        }) { peer, _ in
+            let block = Bytes([UInt8](repeating: 120, count: 10_000))
+            while !peer.hasEnded { try await peer.send(block) }
+        }
+        #expect(recording.events.last?.side == .server && recording.events.last?.action == .reset)
+    }
+
     @Test(.simulated(seeds: 0..<20))
     func `of a recording that was cut, what comes beyond it is not looked at`()
         async throws
