@@ -43,9 +43,6 @@ extension ConnectionRecorder {
         }
     }
 
-    /// The recording ends, if it has not before. Returns once it is written, or cannot be; cancelling does not end the wait.
-    func conclude(_ kind: Recording.Ending.Kind) async {
-        end(kind)
-        await withCheckedContinuation { done in finish { done.resume() } }
-    }
+    /// Returns once all is written, or cannot be; cancelling does not end the wait.
+    func finish() async { await withCheckedContinuation { done in finish { done.resume() } } }
 }

@@ -19,8 +19,9 @@ extension ConnectionRecorder {
     /// ```
     ///
     /// This side is the server of the recording if the connection was accepted, the client if it was made with `connect`.
-    /// When `body` returns the recording ends, and this side's end is part of it, because the connection is about to be
-    /// closed; what is sent and received after that is not. Suspends until `body` has ended and the recording is written.
+    /// When `body` returns, the connection is closed gracefully (cut, if it throws a `CancellationError`), as the owner of a
+    /// connection does, and the recording ends with this side's end: what the other side sends after that is not in it.
+    /// Suspends until `body` has ended and the recording is written; the connection does not wait for that.
     /// - Throws: what `body` throws; `.misuse` if the recorder has been used before.
     public func record<Result>(
         _ connection: Connection, _ body: (RecordedConnection) async throws -> Result
@@ -29,13 +30,12 @@ extension ConnectionRecorder {
         try begin(on: connection)
         do {
             let result = try await body(recorded)
-            note(recorded.side, .end)
-            await conclude(.closed)
+            recorded.close()
+            await finish()
             return result
         } catch {
-            // What the connection's owner does with it then.
-            note(recorded.side, error is CancellationError ? .reset : .end)
-            await conclude(.closed)
+            if error is CancellationError { recorded.abort() } else { recorded.close() }
+            await finish()
             throw error
         }
     }
@@ -48,7 +48,7 @@ public struct RecordedConnection: Sendable {
     public let connection: Connection
     private let recorder: ConnectionRecorder
     /// Who this side is in the recording, and who the other.
-    let side: Recording.Side
+    private let side: Recording.Side
     private let otherSide: Recording.Side
 
     fileprivate init(_ connection: Connection, recorder: ConnectionRecorder) {
@@ -104,7 +104,7 @@ public struct RecordedConnection: Sendable {
 
     public func write(_ parts: [Bytes]) async throws {
         // Before it is sent: an answer to it is to come after it.
-        recorder.note(side, .bytes(Bytes(joining: parts)))
+        recorder.note(side, .bytes(parts.count == 1 ? parts[0] : Bytes(joining: parts)))
         do {
             try await connection.write(parts)
         } catch {

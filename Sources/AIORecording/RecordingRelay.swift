@@ -26,10 +26,12 @@ public func recordingRelay(
     do {
         let report = try await relay(
             client, server, observedBy: RelayTap(client: client, recorder: recorder))
-        await recorder.conclude(.closed)
+        recorder.end(.closed)
+        await recorder.finish()
         return report
     } catch {
-        await recorder.conclude(.cut("the relay was cancelled"))
+        recorder.end(.cut("the relay was cancelled"))
+        await recorder.finish()
         throw error
     }
 }

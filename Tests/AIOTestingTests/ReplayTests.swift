@@ -187,6 +187,30 @@ private func conversation(_ change: (inout Recording) -> Void = { _ in }) throws
         #expect(text == "expected a reset after 11 bytes, as in the recording\nthe other side ended")
     }
 
+    @Test(.simulated(seeds: 0..<20))
+    func `an answer is recorded behind what it answers, also if that had to wait for room`() async throws {
+        let byteCount = 200_000
+        let recording = try await record(serving: { connection in
+            for _ in 0..<2 {
+                var left = byteCount / 2
+                while left > 0, let bytes = try await connection.read(atMost: left) { left -= bytes.count }
+                try await connection.write("thanks")
+            }
+        }) { peer, _ in
+            try await peer.send(Bytes([UInt8](repeating: 120, count: byteCount)))
+            try await peer.expect("thanksthanks")
+            try await peer.expectEnd()
+            peer.halfClose()
+        }
+        var sent = 0, answers = 0
+        for event in recording.events {
+            guard case .bytes(let bytes) = event.action else { continue }
+            if event.side == .client { sent += bytes.count } else { answers += bytes.count }
+            #expect(sent * 2 / byteCount >= (answers + 5) / 6)
+        }
+        #expect(sent == byteCount && answers == 12)
+    }
+
     @Test(.simulated(seeds: 0..<50))
     func `a reset is recorded as that of the side that did it, also if a write meets it`() async throws {
         let recording = try await record(serving: { connection in
