@@ -114,10 +114,11 @@ public final class ConnectionRecorder: @unchecked Sendable {
         guard byteCount + text.count + RecordingText.endingByteCountMax <= limits.byteCountMax else {
             return conclude(.cut("the limit of \(limits.byteCountMax) bytes is reached"))
         }
-        if let file {
-            guard file.append(text) else { return conclude(.cut("the disk is slower than the connection")) }
-        } else {
-            keep(event)
+        switch file?.append(text) {
+        case .taken: break
+        case .full: return conclude(.cut("the disk is slower than the connection"))
+        case .failed: return conclude(.cut("the file could not be written"))
+        case nil: keep(event)
         }
         byteCount += text.count
         switch action {

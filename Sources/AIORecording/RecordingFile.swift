@@ -51,16 +51,18 @@ final class RecordingFile: @unchecked Sendable {
 
     // MARK: From whoever records
 
-    /// Takes `text`, unless so much waits already that it must not: then false.
-    func append(_ text: [UInt8]) -> Bool {
-        let isTaken = lock.withLock {
-            if hasEnded { return true }
-            guard unwritten.count + pieceCount + text.count <= unwrittenByteCountMax else { return false }
+    enum Acceptance { case taken, full, failed }
+
+    /// Takes `text`, unless so much waits already that it must not, or the file could not be written.
+    func append(_ text: [UInt8]) -> Acceptance {
+        let acceptance: Acceptance = lock.withLock {
+            if hasEnded { return .failed }
+            guard unwritten.count + pieceCount + text.count <= unwrittenByteCountMax else { return .full }
             unwritten += text
-            return true
+            return .taken
         }
         write(isDue: false)
-        return isTaken
+        return acceptance
     }
 
     /// Takes it all the same: a line that says that this is the last.

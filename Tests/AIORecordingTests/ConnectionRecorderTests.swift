@@ -221,6 +221,16 @@ import Testing
         }
     }
 
+    @Test func `once the file could not be written nothing more is kept for it`() async throws {
+        try await withProactor { aio in
+            let recorder = ConnectionRecorder(to: "/nowhere/x.recording")
+            try begin(recorder, aio)
+            while recorder.failure == nil { await Task.yield() }
+            recorder.note(.client, .bytes("x"))
+            #expect(recorder.ending?.kind == .cut("the file could not be written"))
+        }
+    }
+
     @Test func `a recorder records one connection`() async throws {
         let recorder = ConnectionRecorder()
         _ = try await recorded(by: recorder, serving: greet) { client, _ in try await talk(client) }
