@@ -24,18 +24,24 @@ extension Connection {
 
 /// What a recording proxy writes down of a scripted peer and a server, in the world that the task is part of.
 func record(
+    on executor: HandlerExecutor = .worker, limits: ConnectionLimits? = nil,
     serving handler: @escaping @Sendable (Connection) async throws -> Void,
     _ script: (MockPeer, Simulation) async throws -> Void
 ) async throws -> Recording {
     let recorder = ConnectionRecorder()
-    try await withSimulation { world in
+    var options = ServerOptions(), clientOptions = ClientOptions()
+    options.executor = executor
+    clientOptions.executor = executor
+    options.connection = limits
+    clientOptions.connection = limits
+    try await withSimulation { [options, clientOptions] world in
         // That its connection is reset is no failure of the test's.
         world.host("origin").run { aio in
             try await aio.serve(on: "*:80") { connection in try? await handler(connection) }
         }
         world.host("proxy").run { aio in
-            try await aio.serve(on: "*:81") { client in
-                try await aio.connect(to: "origin:80") { server in
+            try await aio.serve(on: "*:81", options: options) { client in
+                try await aio.connect(to: "origin:80", options: clientOptions) { server in
                     _ = try await recordingRelay(client, server, into: recorder)
                 }
             }
