@@ -62,14 +62,17 @@ public struct RecordedConnection: Sendable {
     /// What arrives, in the pieces it was received in, until the peer ends its side.
     public var chunks: Chunks { Chunks(connection: self) }
 
+    /// As `Connection.read(atMost:)`; the end of the stream is recorded with the read that finds it.
     public func read(atMost byteCountMax: Int = .max) async throws -> Bytes? {
         try await noting { try await connection.read(atMost: byteCountMax) }
     }
 
+    /// As `Connection.read(exactly:)`: recorded as one piece.
     public func read(exactly byteCount: Int) async throws -> Bytes? {
         try await noting { try await connection.read(exactly: byteCount) }
     }
 
+    /// As `Connection.readAll(atMost:)`: recorded as one piece, and the end.
     public func readAll(atMost byteCountMax: Int) async throws -> Bytes {
         let all = try await noting { try await connection.readAll(atMost: byteCountMax) as Bytes? } ?? Bytes()
         recorder.noteEnd(of: otherSide, on: connection)
@@ -100,8 +103,10 @@ public struct RecordedConnection: Sendable {
 
     // MARK: Writing
 
+    /// As `Connection.write(_:)`. If it is cancelled, and so has sent nothing, the recording is cut there.
     public func write(_ bytes: Bytes) async throws { try await write([bytes]) }
 
+    /// As `Connection.write(_:)` of several parts: recorded as one piece.
     public func write(_ parts: [Bytes]) async throws {
         // Before it is sent: an answer to it is to come after it.
         recorder.note(side, .bytes(parts.count == 1 ? parts[0] : Bytes(joining: parts)))
@@ -115,29 +120,35 @@ public struct RecordedConnection: Sendable {
         }
     }
 
+    /// As `Connection.send(_:)`. What is refused is not recorded.
     @discardableResult
     public func send(_ bytes: Bytes) -> SendOutcome { send([bytes]) }
 
+    /// As `Connection.send(_:)` of several parts: recorded as one piece.
     @discardableResult
     public func send(_ parts: [Bytes]) -> SendOutcome {
         recorder.note(side, unlessRefused: parts) { connection.send(parts) }
     }
 
+    /// As `Connection.flush()`.
     public func flush() async throws { try await connection.flush() }
 
     // MARK: Ending
 
+    /// Ends this side's writing, as `Connection.finish()`.
     public func finish() {
         recorder.note(side, .end)
         connection.finish()
     }
 
+    /// Closes the connection gracefully, as `Connection.close()`; the recording ends with this side's end.
     public func close() {
         recorder.note(side, .end)
         recorder.end(.closed)
         connection.close()
     }
 
+    /// Cuts the connection, as `Connection.abort()`; the recording ends with this side's reset.
     public func abort() {
         recorder.note(side, .reset)
         recorder.end(.closed)
@@ -146,8 +157,11 @@ public struct RecordedConnection: Sendable {
 
     // MARK: Knowing
 
+    /// The other side.
     public var peer: Endpoint { connection.peer }
+    /// This side; nil until the connection is made.
     public var local: Endpoint? { connection.local }
+    /// The proactor that the connection belongs to.
     public var proactor: Proactor? { connection.proactor }
 
     /// What arrives on a connection, as an asynchronous sequence.

@@ -162,7 +162,7 @@ private func conversation(_ change: (inout Recording) -> Void = { _ in }) throws
         #expect(heard.bytes == "bc")
     }
 
-    @Test(.simulated(seeds: 0..<50)) func `a reset by the server passes in a handler that resets`()
+    @Test(.simulated(seeds: 0..<20)) func `a reset by the server passes in a handler that resets`()
         async throws
     {
         let abort: @Sendable (Connection) async throws -> Void = { connection in
@@ -362,7 +362,7 @@ private func conversation(_ change: (inout Recording) -> Void = { _ in }) throws
         #expect(try await finds(.split(at: 2), 0..<1))
     }
 
-    @Test(.simulated(seeds: 0..<20))
+    @Test(.simulated(seeds: 0..<10))
     func `a wrong byte is found, with its place in the stream and in the recording`()
         async throws
     {
@@ -384,7 +384,7 @@ private func conversation(_ change: (inout Recording) -> Void = { _ in }) throws
         #expect(shown.contains("^ byte 17"))
     }
 
-    @Test(.simulated(seeds: 0..<20)) func `too few bytes, too many, and an end that does not come are found`()
+    @Test(.simulated(seeds: 0..<5)) func `too few bytes, too many, and an end that does not come are found`()
         async throws
     {
         let recording = try conversation()
