@@ -1,0 +1,67 @@
+// Time for the checks of a transport: virtual in a simulation, real elsewhere.
+
+import AIO
+import AIOKernel
+
+enum CheckTime {
+    /// What tasks that are no child tasks prefer, so that they stay in the simulation; nil where there is none.
+    static var executor: (any TaskExecutor)? { Simulation.current?.taskExecutor }
+
+    /// Suspends for so long.
+    /// - Throws: `CancellationError`; `SimulationError`, if the simulation broke down meanwhile.
+    static func pass(_ duration: Duration) async throws {
+        guard let simulation = Simulation.current else { return try await Task.sleep(for: duration) }
+        let deadline = simulation.time.now.advanced(by: duration)
+        let outcome = await simulation.waits.wait(for: { "time to pass" }, until: deadline) { false }
+        switch outcome {
+        case .ready, .timedOut: return
+        case .cancelled: throw CancellationError()
+        case .failed(let failure): throw SimulationError(failure.description)
+        }
+    }
+
+    static func pause(_ options: TransportCheckOptions) async throws {
+        let usual: Duration = Simulation.current == nil ? .milliseconds(20) : .milliseconds(100)
+        try await pass(options.pause ?? usual)
+    }
+
+    /// A moment, or none: so that two things that happen at the same time happen in another order each time.
+    static func dawdle(_ random: inout SeededRandom) async throws {
+        switch random.number(below: 4) {
+        case 0: return
+        case 1, 2: for _ in 0..<random.number(in: 1...6) { await Task.yield() }
+        default: try await pass(.microseconds(random.number(in: 1...300)))
+        }
+    }
+
+    /// Waits for `task` to end, but no longer than `limit`; false if it has not. Cancelling does not stop the waiting.
+    static func hasEnded<Value>(_ task: Task<Value, any Error>, within limit: Duration) async -> Bool {
+        let executor = executor
+        return await withCheckedContinuation { continuation in
+            let first = FirstAnswer(continuation)
+            let timer = Task(executorPreference: executor) {
+                // Cut short only if the task has ended, or if nothing can be waited for any more.
+                try? await pass(limit)
+                first.give(false)
+            }
+            Task(executorPreference: executor) {
+                _ = await task.result
+                first.give(true)
+                timer.cancel()
+            }
+        }
+    }
+}
+
+/// Sendable, unchecked: what changes is under `lock`.
+private final class FirstAnswer: @unchecked Sendable {
+    private let lock = PosixLock()
+    private var continuation: CheckedContinuation<Bool, Never>?
+
+    init(_ continuation: CheckedContinuation<Bool, Never>) { self.continuation = continuation }
+
+    func give(_ answer: Bool) {
+        let waiting = lock.withLock { continuation.take() }
+        waiting?.resume(returning: answer)
+    }
+}
