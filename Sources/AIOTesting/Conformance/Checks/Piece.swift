@@ -29,7 +29,7 @@ struct PieceReader {
 
     /// What is wrong with them; nil if nothing is.
     mutating func add(_ bytes: Bytes) -> String? {
-        left += bytes
+        left.append(copying: bytes)
         while left.count >= Piece.headByteCount {
             let piece = Piece(writer: Int(left[0]), number: Int(left[1]), byteCount: Int(left[2]) << 8 | Int(left[3]))
             let byteCount = Piece.headByteCount + piece.byteCount
