@@ -11,6 +11,15 @@ import Testing
             try await withConnectedPair { client, server in try await body(client, server) }
         }
     }
+
+    @Test(.simulated(seeds: 0..<30), arguments: TransportPromise.allCases)
+    func `over simulated Unix sockets`(_ promise: TransportPromise) async throws {
+        var options = TransportCheckOptions.only(promise)
+        options.abortIsReset = false
+        try await checkTransport(options) { body in
+            try await withConnectedPair(over: .unix) { client, server in try await body(client, server) }
+        }
+    }
 }
 
 extension TransportCheckOptions {

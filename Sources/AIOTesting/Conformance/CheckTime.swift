@@ -8,15 +8,12 @@ enum CheckTime {
     static var executor: (any TaskExecutor)? { Simulation.current?.taskExecutor }
 
     /// Suspends for so long.
-    /// - Throws: `CancellationError`; `SimulationError`, if the simulation broke down meanwhile.
+    /// - Throws: `CancellationError`; `SimulationError`, if the simulation broke down.
     static func pass(_ duration: Duration) async throws {
-        guard let simulation = Simulation.current else { return try await Task.sleep(for: duration) }
-        let deadline = simulation.time.now.advanced(by: duration)
-        let outcome = await simulation.waits.wait(for: { "time to pass" }, until: deadline) { false }
-        switch outcome {
-        case .ready, .timedOut: return
-        case .cancelled: throw CancellationError()
-        case .failed(let failure): throw SimulationError(failure.description)
+        if let simulation = Simulation.current {
+            try await simulation.clock.sleep(for: duration)
+        } else {
+            try await Task.sleep(for: duration)
         }
     }
 

@@ -4,7 +4,15 @@ public import AIO
 import AIOKernel
 public import AIOWorkers
 
-/// Runs `body` with both ends of one connection, each on a machine of its own.
+/// What joins the ends of a connected pair.
+public enum PairNetwork: Sendable, Hashable, CaseIterable {
+    /// TCP, between two hosts.
+    case tcp
+    /// A Unix socket with a path, on one host.
+    case unix
+}
+
+/// Runs `body` with both ends of one connection, each with a proactor of its own.
 ///
 /// ```swift
 /// try await withConnectedPair { client, server in
@@ -17,15 +25,18 @@ public import AIOWorkers
 /// their own.
 /// - Throws: what `body` throws; `SimulationError` for a dead-lock.
 public func withConnectedPair(
-    limits: ConnectionLimits = ConnectionLimits(), _ body: (Connection, Connection) async throws -> Void
+    over network: PairNetwork = .tcp, limits: ConnectionLimits = ConnectionLimits(),
+    _ body: (Connection, Connection) async throws -> Void
 ) async throws {
     try await withSimulation { simulation in
-        let near = simulation.makeHost(named: "client"), far = simulation.makeHost(named: "server")
+        let far = simulation.makeHost(named: "server")
+        let near = network == .unix ? far : simulation.makeHost(named: "client")
+        let address: Endpoint = network == .unix ? .unix("/pair") : .ip(far.address, port: 4_000)
         var options = ServerOptions()
         options.connection = limits
         let chosen = options
         try await far.withProactor { server in
-            let listening = try await server.listen(on: .ip(far.address, port: 4_000), options: chosen)
+            let listening = try await server.listen(on: address, options: chosen)
             let handover = Handover(simulation)
             let serving = Task(executorPreference: simulation.executor) {
                 try await listening.serve { await handover.hold($0) }
