@@ -32,18 +32,23 @@ enum CheckTime {
     }
 
     /// Waits for `task` to end, but no longer than `limit`; false if it has not. Cancelling does not stop the waiting.
-    static func hasEnded<Value>(_ task: Task<Value, any Error>, within limit: Duration) async -> Bool {
+    /// - Throws: `SimulationError`, if the simulation broke down meanwhile.
+    static func hasEnded<Value>(_ task: Task<Value, any Error>, within limit: Duration) async throws -> Bool {
         let executor = executor
-        return await withCheckedContinuation { continuation in
+        return try await withCheckedThrowingContinuation { continuation in
             let first = FirstAnswer(continuation)
             let timer = Task(executorPreference: executor) {
-                // Cut short only if the task has ended, or if nothing can be waited for any more.
-                try? await pass(limit)
-                first.give(false)
+                do {
+                    try await pass(limit)
+                    first.give(.success(false))
+                } catch {
+                    // Of no account if it was cancelled, as it is when there is an answer.
+                    first.give(.failure(error))
+                }
             }
             Task(executorPreference: executor) {
                 _ = await task.result
-                first.give(true)
+                first.give(.success(true))
                 timer.cancel()
             }
         }
@@ -53,12 +58,12 @@ enum CheckTime {
 /// Sendable, unchecked: what changes is under `lock`.
 private final class FirstAnswer: @unchecked Sendable {
     private let lock = PosixLock()
-    private var continuation: CheckedContinuation<Bool, Never>?
+    private var continuation: CheckedContinuation<Bool, any Error>?
 
-    init(_ continuation: CheckedContinuation<Bool, Never>) { self.continuation = continuation }
+    init(_ continuation: CheckedContinuation<Bool, any Error>) { self.continuation = continuation }
 
-    func give(_ answer: Bool) {
+    func give(_ answer: Result<Bool, any Error>) {
         let waiting = lock.withLock { continuation.take() }
-        waiting?.resume(returning: answer)
+        waiting?.resume(with: answer)
     }
 }

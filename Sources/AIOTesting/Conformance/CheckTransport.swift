@@ -27,7 +27,8 @@ public import Testing
 /// - Parameters:
 ///   - options: what the transport is able to do.
 ///   - seed: what sizes and times are drawn from; nil takes the simulation's, or `AIO_SEED`, or 0.
-/// - Throws: what `make` throws, unless a broken promise was reported of that pair; `CancellationError`.
+/// - Throws: what `make` throws, unless a broken promise was reported of that pair; `CancellationError`;
+///   `SimulationError`, if the simulation breaks down.
 public func checkTransport<Transport: StreamTransport>(
     _ options: TransportCheckOptions = TransportCheckOptions(), seed: UInt64? = nil,
     sourceLocation: SourceLocation = #_sourceLocation,
@@ -73,11 +74,11 @@ private struct TransportCheckRun<Transport: StreamTransport>: Sendable {
         let task = Task(executorPreference: CheckTime.executor) {
             try await make { first, second in await perform(first, second, record) }
         }
-        let hasEnded = await withTaskCancellationHandler {
-            if await CheckTime.hasEnded(task, within: options.timeLimit) { return true }
+        let hasEnded = try await withTaskCancellationHandler {
+            if try await CheckTime.hasEnded(task, within: options.timeLimit) { return true }
             record.hangs(after: options.timeLimit)
             task.cancel()
-            return await CheckTime.hasEnded(task, within: Self.patience)
+            return try await CheckTime.hasEnded(task, within: Self.patience)
         } onCancel: {
             task.cancel()
         }

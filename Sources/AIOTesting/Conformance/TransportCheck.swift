@@ -31,6 +31,9 @@ struct TransportCheck<Transport: StreamTransport>: Sendable {
         back = Flow(from: far, names.1, to: near, names.0, number: 2, record: record, options: options)
     }
 
+    /// Bytes that are sent where it is not about many.
+    var fewBytes: Int { min(options.byteCount, 20_000) }
+
     /// The checks of one promise, each for a pair of its own.
     static func checks(of promise: TransportPromise, _ options: TransportCheckOptions) -> [Body] {
         switch promise {

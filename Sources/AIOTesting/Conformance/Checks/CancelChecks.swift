@@ -23,7 +23,7 @@ extension TransportCheck {
     func cancelledReadsAmongBytes() async throws {
         var random = random
         let draws = (0..<2).map { _ in random.split() }
-        let byteCount = 20_000
+        let byteCount = fewBytes
         try await together(
             { try await out.trickle(upTo: byteCount, drawing: draws[0]) },
             {
@@ -41,7 +41,7 @@ extension TransportCheck {
     func timedReadsAmongBytes() async throws {
         var random = random
         let draws = (0..<2).map { _ in random.split() }
-        let byteCount = 10_000
+        let byteCount = fewBytes / 2
         try await together(
             { try await out.trickle(upTo: byteCount, drawing: draws[0]) },
             {
@@ -71,7 +71,7 @@ extension TransportCheck {
     func cancelledWriteThatWaits() async throws {
         let random = random
         try await fillUntilCancelled()
-        let position = out.accepted + 10_000
+        let position = out.accepted + fewBytes
         try await together(
             { try await out.write(upTo: position, drawing: random) },
             { try await out.read(upTo: position, drawing: random) })
@@ -99,7 +99,7 @@ extension TransportCheck {
             {
                 var random = draws[0]
                 while out.accepted < goal {
-                    let size = min(random.number(in: 1...StreamContent.byteCountMax), goal - out.accepted)
+                    let size = min(random.number(in: 1...max(1, min(StreamContent.byteCountMax, options.byteCount / 4))), goal - out.accepted)
                     let writing = begin { try await out.tryWrite(size) }
                     for _ in 0..<random.number(in: 0...4) { try await CheckTime.dawdle(&random) }
                     writing.cancel()
@@ -158,7 +158,7 @@ extension TransportCheck {
     func cancelledFlush() async throws {
         let random = random
         if options.bufferedByteCountMax == nil {
-            try await out.write(upTo: 20_000, drawing: random)
+            try await out.write(upTo: fewBytes, drawing: random)
         } else {
             try await fillUntilCancelled()
         }

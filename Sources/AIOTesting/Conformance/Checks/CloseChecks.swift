@@ -9,13 +9,13 @@ extension TransportCheck {
     // MARK: What was written before a close
 
     func closeBehindMuch() async throws {
-        try await closeBehind(byteCount: max(1 << 20, options.byteCount))
+        try await closeBehind(byteCount: 4 * options.byteCount)
     }
 
     /// All of it waits to be sent when the close comes.
     func closeBehindLittle() async throws {
         var random = random
-        try await closeBehind(byteCount: random.number(in: 1...20_000))
+        try await closeBehind(byteCount: random.number(in: 1...fewBytes))
     }
 
     private func closeBehind(byteCount: Int) async throws {

@@ -38,7 +38,7 @@ extension TransportCheck {
         try await together(
             {
                 var random = writing
-                for position in [0, 100, 20_000] {
+                for position in [0, 1, fewBytes] {
                     try await out.write(upTo: position, drawing: random.split())
                     try await CheckTime.dawdle(&random)
                     for _ in 0..<2 { try await out.write(0) }
@@ -54,7 +54,7 @@ extension TransportCheck {
     func piecesStayWhole() async throws {
         var random = random
         // More than what can be held, as a rule: writes that have to wait are those that others come between.
-        let writerCount = 4, pieceCount = min(250, max(10, options.byteCount / 10_000))
+        let writerCount = 4, pieceCount = min(250, max(10, options.byteCount / 12_000))
         let draws = (0..<writerCount).map { _ in random.split() }
         let reading = random.split()
         try await together(
@@ -81,7 +81,8 @@ extension TransportCheck {
     private func writePieces(of writer: Int, count: Int, drawing random: SeededRandom) async throws {
         var random = random
         for number in 0..<count {
-            let size = random.isOne(in: 4) ? random.number(in: 1...20_000) : random.number(in: 1...2_000)
+            let sizeMax = random.isOne(in: 4) ? fewBytes : max(1, fewBytes / 10)
+            let size = random.number(in: 1...sizeMax)
             let piece = Piece(writer: writer, number: number, byteCount: size)
             try await record.step("writer \(writer) writes piece \(number), of \(size) bytes") {
                 try await near.write(piece.bytes)

@@ -27,7 +27,7 @@ extension TransportCheck {
             {
                 var random = reading
                 for _ in 0..<20 {
-                    _ = try await out.read(atMost: random.number(in: 1...20_000))
+                    _ = try await out.read(atMost: random.number(in: 1...fewBytes))
                     try await CheckTime.dawdle(&random)
                 }
                 try await out.waitUntilHeldBack()
