@@ -36,7 +36,7 @@ public func checkTransport<Transport: StreamTransport>(
         _ body: @escaping @Sendable (Transport, Transport) async throws -> Void
     ) async throws -> Void
 ) async throws {
-    let seed = try seed ?? Simulation.current?.seed ?? seedFromEnvironment() ?? 0
+    let seed = try seed ?? Simulation.current?.seed ?? ReplayEnvironment().seed ?? 0
     var random = SeededRandom(seed: seed)
     for promise in TransportPromise.allCases {
         // Drawn for all of them, so that a promise is checked in the same way when it is checked alone.

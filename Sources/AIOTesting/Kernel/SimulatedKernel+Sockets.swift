@@ -198,8 +198,8 @@ extension SimulatedKernel {
     }
 
     private func send(_ batch: WriteBatch, to stream: SimulatedStream) -> CallResult {
-        if let errno = stream.pendingError.take() { return CallResult(errno) }
-        guard stream.phase == .connected, !stream.hasEnded, let outgoing = stream.outgoing else {
+        if !stream.isUnix, let errno = stream.pendingError.take() { return CallResult(errno) }
+        guard stream.phase == .connected, !stream.hasEnded, !stream.hasLostPeer, let outgoing = stream.outgoing else {
             return CallResult(.brokenPipe)
         }
         var room = min(stream.freeSpace, batch.byteCount)
@@ -243,6 +243,8 @@ extension SimulatedKernel {
     }
 
     package func resetOnClose(_ socket: borrowing Descriptor) {
-        file(socket.number, as: SimulatedStream.self, for: "setsockopt")?.resetsOnClose = true
+        let stream = file(socket.number, as: SimulatedStream.self, for: "setsockopt")
+        // SO_LINGER does nothing to Unix sockets.
+        if let stream, !stream.isUnix { stream.resetsOnClose = true }
     }
 }

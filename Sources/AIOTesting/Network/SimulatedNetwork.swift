@@ -259,7 +259,12 @@ package final class SimulatedNetwork: @unchecked Sendable {
         link.endArrived = true
         trace.note("delivered the end")
         // Both directions have ended in order: nothing more can come.
-        if link.receiver.isOrphan { link.isDead = true } else { link.receiver.changed() }
+        if link.receiver.isOrphan {
+            link.isDead = true
+        } else {
+            if link.endIsError { link.receiver.pendingError = .connectionReset }
+            link.receiver.changed()
+        }
     }
 
     /// tcp_reset(): ECONNRESET, but EPIPE for an end that knew already that the other had ended, and had not

@@ -43,6 +43,11 @@ final class SimulatedStream: SimulatedFile {
         self.receiveMax = receiveMax
     }
 
+    /// Of a Unix socket, which has no resets: what was sent is with the peer at once, and stays there.
+    var isUnix: Bool { peer.map { !$0.isIP } ?? false }
+    /// Of a connected Unix socket: the peer's descriptor is closed.
+    var hasLostPeer: Bool { isUnix && outgoing?.receiver.isOrphan ?? false }
+
     var freeSpace: Int { sendMax - (outgoing?.sent.count ?? 0) }
     /// Linux calls a socket writable when a third of its buffer is free (`sk_stream_is_writeable`).
     private var hasSpace: Bool { freeSpace * 3 >= sendMax }
@@ -63,6 +68,8 @@ final class SimulatedStream: SimulatedFile {
             if incoming.endArrived { possible |= Readiness.readable.rawValue | Readiness.peerHangUp.rawValue }
             if incoming.endArrived && hasEnded { possible |= Readiness.hangUp.rawValue }
         }
+        if hasLostPeer { possible |= Readiness.hangUp.rawValue }
+        if pendingError != nil { possible |= Readiness.error.rawValue }
         if hasEnded || hasSpace { possible |= Readiness.writable.rawValue } else { wantsSpace = true }
         return Readiness(rawValue: possible)
     }
@@ -85,7 +92,8 @@ final class SimulatedStream: SimulatedFile {
     }
 
     /// close(2). Unread input, or `SO_LINGER` of zero, makes it a reset; else what was sent is delivered
-    /// first, and then the end.
+    /// first, and then the end. Of a Unix socket it is delivered in any case; unread input, or that nobody had accepted it,
+    /// makes an error behind it (unix_release_sock).
     override func closed(by kernel: SimulatedKernel) {
         isOrphan = true
         kernel.network.bindings.removeAll { $0.stream === self }
@@ -99,6 +107,11 @@ final class SimulatedStream: SimulatedFile {
             waiting = []
         case .connecting:
             kernel.network.forgetHandshake(of: self)
+        case .connected where isUnix:
+            outgoing?.end(now: kernel.now, isError: resetsOnClose || incoming?.hasUnread ?? false)
+            incoming?.discard()
+            incoming?.isDead = true
+            outgoing?.receiver.changed()
         case .connected:
             if resetsOnClose || !(incoming?.arrived.isEmpty ?? true) {
                 outgoing?.reset(now: kernel.now)

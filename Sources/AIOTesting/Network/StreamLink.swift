@@ -2,6 +2,7 @@
 // one becomes the other.
 
 import AIOKernel
+import SystemPackage
 
 /// In which pieces what a socket sends arrives at the other end.
 public enum Arrival: Sendable, Hashable {
@@ -45,6 +46,7 @@ final class StreamLink {
     @safe @exclusivity(unchecked) private(set) var hasEnd = false
     private(set) var endDue = MonotonicTime(nanoseconds: 0)
     @safe @exclusivity(unchecked) var endArrived = false
+    private(set) var endIsError = false
     /// The sender reset the connection.
     @safe @exclusivity(unchecked) private(set) var hasReset = false
     private(set) var resetDue = MonotonicTime(nanoseconds: 0)
@@ -62,9 +64,11 @@ final class StreamLink {
         writes.append((bytes.count, due))
     }
 
-    /// Behind what was sent.
-    func end(now: MonotonicTime) {
+    /// Behind what was sent; as an error, once, before the end, if so said.
+    func end(now: MonotonicTime, isError: Bool = false) {
         hasEnd = true
+        endIsError = isError
+        if isError, endArrived { receiver.pendingError = .connectionReset }
         endDue = route.arrivalOfControl(now: now)
     }
 
@@ -82,6 +86,9 @@ final class StreamLink {
         case .drawn, .together, .oneByteAtATime, .chaos: false
         }
     }
+
+    /// Bytes that the receiver's program has not read, wherever they are.
+    var hasUnread: Bool { !sent.isEmpty || !arrived.isEmpty }
 
     /// What was sent and has not arrived never will.
     func discard() {
