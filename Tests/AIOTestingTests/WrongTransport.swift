@@ -10,7 +10,8 @@ enum PlantedFault: String, CaseIterable, Sendable {
     case finishIsForgotten, endIsToldOnce, finishEndsBothWays, writesAfterFinishAreSwallowed
     case closeAborts, closeIsForgotten, closeNeverReturns, readsOnAfterClose, closeDoesNotWakeReads
     case abortIsAnEnd, abortWakesNobody
-    case cancelledReadGoesOn, timedReadGoesOn, cancelledWriteIsHalfSent, cancelledWriteWaitsOn, cancelledFlushAborts
+    case cancelledReadGoesOn, timedReadGoesOn, cancelledWriteIsHalfSent, cancelledWriteWaitsOn,
+        cancelledFlushAborts
     case queueHasNoBound, readsWaitForWrites, throwsSomethingElse
 
     case secondReadCuts, oneWriterAtATime, finishForgetsWhoWaits, closeForgetsWhoWaits
@@ -71,7 +72,8 @@ struct WrongTransport: StreamTransport {
         state.readCount += 1
         switch fault {
         case .readsTooMuch: return try await connection.read()
-        case .lineOfReaders: return try await state.readers.inTurn { try await connection.read(atMost: byteCountMax) }
+        case .lineOfReaders:
+            return try await state.readers.inTurn { try await connection.read(atMost: byteCountMax) }
         case .readsWaitForWrites:
             return try await state.operations.inTurn { try await connection.read(atMost: byteCountMax) }
         case .cancelledReadGoesOn, .timedReadGoesOn: return try await readOn(atMost: byteCountMax)
@@ -120,7 +122,9 @@ struct WrongTransport: StreamTransport {
         do {
             try await connection.write(bytes)
         } catch let error as AIOError {
-            if waits, fault == .finishForgetsWhoWaits ? state.isFinished : state.isClosed { await Never.value }
+            if waits, fault == .finishForgetsWhoWaits ? state.isFinished : state.isClosed {
+                await Never.value
+            }
             throw error
         }
     }

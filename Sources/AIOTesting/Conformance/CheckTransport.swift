@@ -32,9 +32,10 @@ public import Testing
 public func checkTransport<Transport: StreamTransport>(
     _ options: TransportCheckOptions = TransportCheckOptions(), seed: UInt64? = nil,
     sourceLocation: SourceLocation = #_sourceLocation,
-    _ make: @escaping @Sendable (
-        _ body: @escaping @Sendable (Transport, Transport) async throws -> Void
-    ) async throws -> Void
+    _ make:
+        @escaping @Sendable (
+            _ body: @escaping @Sendable (Transport, Transport) async throws -> Void
+        ) async throws -> Void
 ) async throws {
     let seed = try seed ?? Simulation.current?.seed ?? ReplayEnvironment().seed ?? 0
     var random = SeededRandom(seed: seed)
@@ -48,7 +49,8 @@ public func checkTransport<Transport: StreamTransport>(
                     check: check, options: options, random: random.split(), isSwapped: isSwapped)
                 guard let failure = try await run.failure(make) else { continue }
                 let text = "\(promise): \(failure) (seed \(seed)\(isSwapped ? ", ends swapped" : ""))"
-                Issue.record(BrokenPromise(promise: promise, description: text), sourceLocation: sourceLocation)
+                Issue.record(
+                    BrokenPromise(promise: promise, description: text), sourceLocation: sourceLocation)
             }
         }
     }
@@ -56,9 +58,10 @@ public func checkTransport<Transport: StreamTransport>(
 
 /// One check over one pair, with an eye on the time.
 private struct TransportCheckRun<Transport: StreamTransport>: Sendable {
-    typealias Make = @Sendable (
-        _ body: @escaping @Sendable (Transport, Transport) async throws -> Void
-    ) async throws -> Void
+    typealias Make =
+        @Sendable (
+            _ body: @escaping @Sendable (Transport, Transport) async throws -> Void
+        ) async throws -> Void
 
     let check: TransportCheck<Transport>.Body
     let options: TransportCheckOptions
@@ -83,7 +86,9 @@ private struct TransportCheckRun<Transport: StreamTransport>: Sendable {
             task.cancel()
         }
         try Task.checkCancellation()
-        if let failure = record.failure { return failure + (hasEnded ? "" : "; nor does it when it is aborted and cancelled") }
+        if let failure = record.failure {
+            return failure + (hasEnded ? "" : "; nor does it when it is aborted and cancelled")
+        }
         try await task.value
         return nil
     }

@@ -104,7 +104,9 @@ final class Flow<Transport: StreamTransport>: Sendable {
         var before = -1
         while before != accepted {
             before = accepted
-            try await record.step("\(sourceName) writes and is not held back") { try await CheckTime.pause(options) }
+            try await record.step("\(sourceName) writes and is not held back") {
+                try await CheckTime.pause(options)
+            }
         }
     }
 
@@ -112,7 +114,9 @@ final class Flow<Transport: StreamTransport>: Sendable {
     private func expectBounded() throws {
         let held = accepted - taken
         if let most = options.bufferedByteCountMax, held > most + StreamContent.byteCountMax {
-            try record.fail("\(sourceName) could write \(held) bytes more than \(sinkName) read; at most \(most) may be held")
+            try record.fail(
+                "\(sourceName) could write \(held) bytes more than \(sinkName) read; at most \(most) may be held"
+            )
         }
     }
 
@@ -140,13 +144,16 @@ final class Flow<Transport: StreamTransport>: Sendable {
     @discardableResult
     func take(_ bytes: Bytes?, atMost byteCountMax: Int = .max) throws -> Int? {
         guard let bytes else { return nil }
-        if bytes.isEmpty { try record.fail("\(sinkName) read no bytes at \(taken), which is not the end either") }
+        if bytes.isEmpty {
+            try record.fail("\(sinkName) read no bytes at \(taken), which is not the end either")
+        }
         if bytes.count > byteCountMax {
             try record.fail("\(sinkName) asked for at most \(byteCountMax) bytes and read \(bytes.count)")
         }
         if let position = content.mismatch(of: bytes, at: taken) {
             try record.fail(
-                "\(sinkName) read \(bytes.count) bytes at \(taken), and they are not those that were written at \(position)")
+                "\(sinkName) read \(bytes.count) bytes at \(taken), and they are not those that were written at \(position)"
+            )
         }
         takenCount.wrappingAdd(bytes.count, ordering: .relaxed)
         return bytes.count

@@ -45,15 +45,18 @@ struct TransportCheck<Transport: StreamTransport>: Sendable {
         case .halvesEndSeparately:
             [{ try await $0.answerAfterTheEnd() }, { try await $0.bothEndAtTheSameTime() }]
         case .finishedTakesNoWrites:
-            [{ try await $0.writeAfterFinish() }] + ifBounded(options, { try await $0.finishWhileAWriteWaits() })
+            [{ try await $0.writeAfterFinish() }]
+                + ifBounded(options, { try await $0.finishWhileAWriteWaits() })
         case .closeSendsWhatWasWritten:
             [{ try await $0.closeBehindMuch() }, { try await $0.closeBehindLittle() }]
         case .closeWakesOperations:
-            [{ try await $0.closeWhileReadsWait() }] + ifBounded(options, { try await $0.closeWhileAWriteWaits() })
+            [{ try await $0.closeWhileReadsWait() }]
+                + ifBounded(options, { try await $0.closeWhileAWriteWaits() })
         case .closedDeliversNothing:
             [{ try await $0.closeWithBytesUnread() }, { try await $0.closeWhileBytesCome() }]
         case .abortWakesOperations:
-            [{ try await $0.abortWhileReadsWait() }] + ifBounded(options, { try await $0.abortWhileWritesWait() })
+            [{ try await $0.abortWhileReadsWait() }]
+                + ifBounded(options, { try await $0.abortWhileWritesWait() })
         case .cancelledReadTakesNothing:
             [{ try await $0.cancelledReadOfNothing() }, { try await $0.cancelledReadsAmongBytes() }]
         case .timedReadTakesNothing: [{ try await $0.timedReadsAmongBytes() }]
@@ -84,7 +87,9 @@ struct TransportCheck<Transport: StreamTransport>: Sendable {
     }
 
     /// Runs `body` in a task that can be cancelled by itself, and stays in the simulation.
-    func begin<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) -> Task<Value, any Error> {
+    func begin<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) -> Task<
+        Value, any Error
+    > {
         Task(executorPreference: CheckTime.executor) { try await body() }
     }
 

@@ -80,7 +80,8 @@ extension TransportCheckOptions {
         switch promise {
         case .halvesEndSeparately, .finishedTakesNoWrites: hasHalfClose
         case .piecesStayWhole: hasConcurrentWrites
-        case .writesAreHeldBack, .directionsAreIndependent, .cancelledWriteSendsNothing: bufferedByteCountMax != nil
+        case .writesAreHeldBack, .directionsAreIndependent, .cancelledWriteSendsNothing:
+            bufferedByteCountMax != nil
         default: true
         }
     }

@@ -199,7 +199,9 @@ extension SimulatedKernel {
 
     private func send(_ batch: WriteBatch, to stream: SimulatedStream) -> CallResult {
         if !stream.isUnix, let errno = stream.pendingError.take() { return CallResult(errno) }
-        guard stream.phase == .connected, !stream.hasEnded, !stream.hasLostPeer, let outgoing = stream.outgoing else {
+        guard stream.phase == .connected, !stream.hasEnded, !stream.hasLostPeer,
+            let outgoing = stream.outgoing
+        else {
             return CallResult(.brokenPipe)
         }
         var room = min(stream.freeSpace, batch.byteCount)
@@ -219,7 +221,9 @@ extension SimulatedKernel {
         if room < batch.byteCount { stream.wantsSpace = true }
         guard room > 0 else { return CallResult(.resourceTemporarilyUnavailable) }
         var taken: [UInt8] = []
-        for part in batch.parts where taken.count < room { taken.append(copying: part.prefix(room - taken.count)) }
+        for part in batch.parts where taken.count < room {
+            taken.append(copying: part.prefix(room - taken.count))
+        }
         network.send(taken, on: outgoing)
         noteActivity()
         return CallResult(rawValue: room)

@@ -10,11 +10,20 @@ import Testing
 private enum Ground: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case tcpOnWorker = "TCP, on the worker"
     case tcpElsewhere = "TCP, on the global executor"
+    case tcpOnPartner = "TCP, on the partner"
     case unixOnWorker = "Unix sockets, on the worker"
     case unixElsewhere = "Unix sockets, on the global executor"
 
     var isUnix: Bool { self == .unixOnWorker || self == .unixElsewhere }
-    var executor: HandlerExecutor { self == .tcpOnWorker || self == .unixOnWorker ? .worker : .global }
+
+    var executor: HandlerExecutor {
+        switch self {
+        case .tcpOnWorker, .unixOnWorker: .worker
+        case .tcpOnPartner: .partner
+        case .tcpElsewhere, .unixElsewhere: .global
+        }
+    }
+
     /// Abstract names are the machine's: another run of the tests has another.
     var endpoint: String { isUnix ? "unix:@aio-tests-conformance-\(getpid())" : "127.0.0.1:0" }
     var testDescription: String { rawValue }
@@ -23,7 +32,9 @@ private enum Ground: String, CaseIterable, Sendable, CustomTestStringConvertible
 extension Loopback {
     @Suite struct TransportConformanceTests {
         @Test(arguments: TransportPromise.allCases, Ground.allCases)
-        fileprivate func `a connection keeps its promises`(_ promise: TransportPromise, on ground: Ground) async throws {
+        fileprivate func `a connection keeps its promises`(_ promise: TransportPromise, on ground: Ground)
+            async throws
+        {
             var options = TransportCheckOptions()
             options.promises = [promise]
             // There are no resets of Unix sockets.

@@ -13,7 +13,8 @@ extension TransportCheck {
             try await pause()
             reading.cancel()
             guard case .failed(.cancelled) = try await result("a cancelled read ends", of: reading) else {
-                try record.fail("a cancelled read, for which there was nothing, did not throw CancellationError")
+                try record.fail(
+                    "a cancelled read, for which there was nothing, did not throw CancellationError")
             }
             try await out.write(1_000)
             try await out.read(upTo: round * 1_000, drawing: random)
@@ -30,7 +31,9 @@ extension TransportCheck {
                 var random = draws[1]
                 while out.taken < byteCount {
                     let most = random.number(in: 1...2_000)
-                    let reading = begin { try await out.tryRead(atMost: most) { try await $0.read(atMost: most) } }
+                    let reading = begin {
+                        try await out.tryRead(atMost: most) { try await $0.read(atMost: most) }
+                    }
                     try await CheckTime.dawdle(&random)
                     reading.cancel()
                     try expectValueOr(.cancelled, try await result("a cancelled read ends", of: reading))
@@ -49,7 +52,9 @@ extension TransportCheck {
                 while out.taken < byteCount {
                     let most = random.number(in: 1...2_000)
                     let time = Duration.microseconds(random.number(in: 0...2_000))
-                    let outcome = try await out.tryRead(atMost: most) { try await $0.read(atMost: most, within: time) }
+                    let outcome = try await out.tryRead(atMost: most) {
+                        try await $0.read(atMost: most, within: time)
+                    }
                     try expectValueOr(.timedOut, outcome)
                 }
             })
@@ -85,7 +90,8 @@ extension TransportCheck {
         writing.cancel()
         let failure = try await result("a cancelled write ends", of: writing)
         guard failure == .cancelled else {
-            try record.fail("a cancelled write that waited did not throw CancellationError, but: \(failure.described)")
+            try record.fail(
+                "a cancelled write that waited did not throw CancellationError, but: \(failure.described)")
         }
     }
 
@@ -99,7 +105,9 @@ extension TransportCheck {
             {
                 var random = draws[0]
                 while out.accepted < goal {
-                    let size = min(random.number(in: 1...max(1, min(StreamContent.byteCountMax, options.byteCount / 4))), goal - out.accepted)
+                    let size = min(
+                        random.number(in: 1...max(1, min(StreamContent.byteCountMax, options.byteCount / 4))),
+                        goal - out.accepted)
                     let writing = begin { try await out.tryWrite(size) }
                     for _ in 0..<random.number(in: 0...4) { try await CheckTime.dawdle(&random) }
                     writing.cancel()
@@ -116,7 +124,9 @@ extension TransportCheck {
     func cancelledWriteInLine() async throws {
         let fill = begin { () -> [Int] in
             var numbers: [Int] = []
-            while numbers.count < 256, try await writePiece(0, numbers.count, 60_000) == nil { numbers.append(numbers.count) }
+            while numbers.count < 256, try await writePiece(0, numbers.count, 60_000) == nil {
+                numbers.append(numbers.count)
+            }
             return numbers
         }
         try await pause()
@@ -146,9 +156,12 @@ extension TransportCheck {
             })
     }
 
-    private func writePiece(_ writer: Int, _ number: Int, _ byteCount: Int) async throws -> TransportFailure? {
+    private func writePiece(_ writer: Int, _ number: Int, _ byteCount: Int) async throws -> TransportFailure?
+    {
         let bytes = Piece(writer: writer, number: number, byteCount: byteCount).bytes
-        let outcome = try await record.outcome(of: "writer \(writer) writes a piece") { try await near.write(bytes) }
+        let outcome = try await record.outcome(of: "writer \(writer) writes a piece") {
+            try await near.write(bytes)
+        }
         if case .failed(let kind) = outcome { return kind }
         return nil
     }

@@ -21,30 +21,34 @@ extension TransportCheck {
     private func closeBehind(byteCount: Int) async throws {
         var random = random
         let draws = (0..<3).map { _ in random.split() }
-        let peerWrites = options.closeOutlivesUnreadBytes
-        if peerWrites {
-            try await back.write(upTo: 2_000, drawing: draws[0])
-            try await back.flush()
-            try await pause()
-        }
         try await together(
             {
-                try await out.write(upTo: byteCount, drawing: draws[1])
+                // So that there are bytes that nobody has read, wherever the transport keeps them.
+                if options.closeOutlivesUnreadBytes { try await pause() }
+                try await out.write(upTo: byteCount, drawing: draws[0])
                 try await close(near)
             },
             {
                 try await pause()
-                try await out.readToEnd(drawing: draws[2])
-            },
-            {
-                guard peerWrites else { return }
                 try await pause()
-                // It may be refused, if everything is over by then.
-                for _ in 0..<4 { _ = try await back.tryWrite(1_000) }
-            })
+                try await out.readToEnd(drawing: draws[1])
+            },
+            { if options.closeOutlivesUnreadBytes { try await writeUnread(drawing: draws[2]) } })
         try out.expectAllTaken()
-        guard out.taken == byteCount else { try record.fail("\(byteCount) bytes were written, and \(out.taken) came") }
+        guard out.taken == byteCount else {
+            try record.fail("\(byteCount) bytes were written, and \(out.taken) came")
+        }
         try await close(far)
+    }
+
+    /// What `near` never reads. A write may be refused, if everything is over by then.
+    private func writeUnread(drawing random: SeededRandom) async throws {
+        var random = random
+        while back.accepted < options.byteCount {
+            let size = min(
+                random.number(in: 1...StreamContent.byteCountMax), options.byteCount - back.accepted)
+            if try await back.tryWrite(size) != nil { return }
+        }
     }
 
     // MARK: What waits
@@ -98,7 +102,18 @@ extension TransportCheck {
             }
             try await pause()
         }
-        try await out.readToEnd(drawing: random)
+        try await readEndOfClosed()
+    }
+
+    /// What `far` reads of an end that was closed with bytes unread, and has written nothing.
+    private func readEndOfClosed() async throws {
+        if options.closeOutlivesUnreadBytes {
+            try await out.readToEnd(drawing: random)
+        } else if case .failed(let kind) = try await out.tryRead({ try await $0.read(atMost: .max) }),
+            kind != .reset
+        {
+            try record.fail("the peer of an end that was closed read \(kind)")
+        }
         try await close(far)
     }
 
@@ -120,8 +135,7 @@ extension TransportCheck {
                 for _ in 0..<random.number(in: 0...3) { try await CheckTime.dawdle(&random) }
                 try await close(near)
                 isClosed.set()
-                try await out.readToEnd(drawing: random)
-                try await close(far)
+                try await readEndOfClosed()
             })
     }
 
@@ -131,7 +145,8 @@ extension TransportCheck {
             switch try await back.tryRead({ try await $0.read(atMost: .max) }) {
             case .failed(.closed): return
             case .failed(let kind): try record.fail("a read of an end that is closed meanwhile threw \(kind)")
-            case .value(nil): try record.fail("a read of an end that is closed meanwhile found the peer's end")
+            case .value(nil):
+                try record.fail("a read of an end that is closed meanwhile found the peer's end")
             case .value(let count?):
                 if wasClosed { try record.fail("a read after a close brought \(count) bytes") }
             }
@@ -165,13 +180,16 @@ extension TransportCheck {
             {
                 let failure = try await out.writeOn(drawing: draws[0])
                 guard failure == .closed else {
-                    try record.fail("a write that waited at an abort should be refused with closed, but: \(failure.described)")
+                    try record.fail(
+                        "a write that waited at an abort should be refused with closed, but: \(failure.described)"
+                    )
                 }
             },
             {
                 let failure = try await back.writeOn(drawing: draws[1])
                 guard failure == .reset || failure == .closed else {
-                    try record.fail("a write that waited when its peer aborted should fail, but: \(failure.described)")
+                    try record.fail(
+                        "a write that waited when its peer aborted should fail, but: \(failure.described)")
                 }
             },
             {
@@ -188,7 +206,9 @@ extension TransportCheck {
             switch try await out.tryRead({ try await $0.read(atMost: .max) }) {
             case .value(.some): continue
             case .value(nil):
-                if options.abortIsReset { try record.fail("the peer of an end that was aborted read an orderly end") }
+                if options.abortIsReset {
+                    try record.fail("the peer of an end that was aborted read an orderly end")
+                }
                 return
             case .failed(.reset): return
             case .failed(let kind): try record.fail("the peer of an end that was aborted read \(kind)")

@@ -61,7 +61,9 @@ extension TransportCheck {
             {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for writer in 0..<writerCount {
-                        group.addTask { try await writePieces(of: writer, count: pieceCount, drawing: draws[writer]) }
+                        group.addTask {
+                            try await writePieces(of: writer, count: pieceCount, drawing: draws[writer])
+                        }
                     }
                     for try await _ in group {}
                 }
@@ -94,7 +96,8 @@ extension TransportCheck {
     /// All that `far` reads to the end.
     func read(into pieces: inout PieceReader, drawing random: SeededRandom) async throws {
         var random = random
-        while let bytes = try await record.step("its peer reads pieces", { try await far.read(atMost: .max) }) {
+        while let bytes = try await record.step("its peer reads pieces", { try await far.read(atMost: .max) })
+        {
             if let problem = pieces.add(bytes) { try record.fail(problem) }
             if random.isOne(in: 4) { try await CheckTime.dawdle(&random) }
         }
@@ -114,7 +117,8 @@ extension TransportCheck {
                 try await group.next()
             }
             guard case .failed(.misuse) = refused else {
-                try record.fail("of two reads at the same time one should be refused, but: \(refused.described)")
+                try record.fail(
+                    "of two reads at the same time one should be refused, but: \(refused.described)")
             }
             try await out.write(100)
             let unharmed = try await record.step("the first read") { try await group.next() }

@@ -83,7 +83,9 @@ extension TransportCheck {
             {
                 let failure = try await out.writeOn(drawing: random)
                 guard failure == .closed else {
-                    try record.fail("a write that waited at \(what) should be refused with closed, but: \(failure.described)")
+                    try record.fail(
+                        "a write that waited at \(what) should be refused with closed, but: \(failure.described)"
+                    )
                 }
             },
             {

@@ -31,11 +31,13 @@ struct PieceReader {
     mutating func add(_ bytes: Bytes) -> String? {
         left.append(copying: bytes)
         while left.count >= Piece.headByteCount {
-            let piece = Piece(writer: Int(left[0]), number: Int(left[1]), byteCount: Int(left[2]) << 8 | Int(left[3]))
+            let piece = Piece(
+                writer: Int(left[0]), number: Int(left[1]), byteCount: Int(left[2]) << 8 | Int(left[3]))
             let byteCount = Piece.headByteCount + piece.byteCount
             guard left.count >= byteCount else { return nil }
             guard Bytes(left[Piece.headByteCount..<byteCount]) == piece.content else {
-                return "piece \(piece.number) of writer \(piece.writer), of \(piece.byteCount) bytes, is not whole"
+                return
+                    "piece \(piece.number) of writer \(piece.writer), of \(piece.byteCount) bytes, is not whole"
             }
             while numbers.count <= piece.writer { numbers.append([]) }
             numbers[piece.writer].append(piece.number)
