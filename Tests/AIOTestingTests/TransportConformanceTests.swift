@@ -13,6 +13,12 @@ import Testing
         }
     }
 
+    @Test func `and where each pair is in a simulation of its own`() async throws {
+        try await checkTransport(.only(.everyByteInOrder)) { body in
+            try await withConnectedPair { client, server in try await body(client, server) }
+        }
+    }
+
     @Test(.simulated(seeds: 0..<5), arguments: TransportPromise.allCases, Ground.allCases)
     fileprivate func `and where it is harder`(_ promise: TransportPromise, on ground: Ground) async throws {
         var options = TransportCheckOptions.only(promise)

@@ -1,4 +1,5 @@
-// How a Unix stream socket ends, asked of the simulated kernel and of Linux: the same calls and the same answers.
+// How a Unix stream socket ends, asked of the simulated kernel and of Linux: the same calls and the same
+// answers.
 
 import AIOBytes
 import AIOKernel

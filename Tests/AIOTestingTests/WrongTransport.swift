@@ -1,4 +1,5 @@
-// Transports that are wrong, each in one way: connections with something in front of them that breaks a promise.
+// Transports that are wrong, each in one way: connections with something in front of them that breaks a
+// promise.
 
 import AIO
 import AIOKernel
@@ -8,7 +9,8 @@ import AIOTesting
 enum PlantedFault: String, CaseIterable, Sendable {
     case smallWritesAreOvertaken, readsTooMuch, emptyWriteEndsTheStream, splitsWrites, lineOfReaders
     case finishIsForgotten, endIsToldOnce, finishEndsBothWays, writesAfterFinishAreSwallowed
-    case closeAborts, closeIsForgotten, closeNeverReturns, readsOnAfterClose, closeDoesNotWakeReads
+    case closeAborts, closeResetsOverUnreadBytes, closeIsForgotten, closeNeverReturns
+    case readsOnAfterClose, closeDoesNotWakeReads
     case abortIsAnEnd, abortWakesNobody
     case cancelledReadGoesOn, timedReadGoesOn, cancelledWriteIsHalfSent, cancelledWriteWaitsOn,
         cancelledFlushAborts
@@ -26,7 +28,8 @@ enum PlantedFault: String, CaseIterable, Sendable {
         case .finishIsForgotten, .endIsToldOnce: .endComesLast
         case .finishEndsBothWays: .halvesEndSeparately
         case .writesAfterFinishAreSwallowed, .finishForgetsWhoWaits: .finishedTakesNoWrites
-        case .closeAborts, .closeIsForgotten, .closeNeverReturns: .closeSendsWhatWasWritten
+        case .closeAborts, .closeResetsOverUnreadBytes, .closeIsForgotten, .closeNeverReturns:
+            .closeSendsWhatWasWritten
         case .readsOnAfterClose: .closedDeliversNothing
         case .closeDoesNotWakeReads, .closeForgetsWhoWaits: .closeWakesOperations
         case .abortIsAnEnd, .abortWakesNobody: .abortWakesOperations
@@ -154,6 +157,7 @@ struct WrongTransport: StreamTransport {
         state.isClosed = true
         switch fault {
         case .closeAborts: connection.abort()
+        case .closeResetsOverUnreadBytes where connection.statistics.unreadByteCount > 0: connection.abort()
         case .closeIsForgotten: return
         case .closeNeverReturns: await Never.value
         case .readsOnAfterClose, .closeDoesNotWakeReads: connection.finish()
@@ -199,7 +203,7 @@ struct WrongTransport: StreamTransport {
 
 extension Never {
     /// Does not come.
-    fileprivate static var value: Never {
+    static var value: Never {
         get async {
             while true { try? await Answer<Void>().value() }
         }

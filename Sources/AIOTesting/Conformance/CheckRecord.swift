@@ -1,4 +1,5 @@
-// What happens during one check of a transport: the first thing that went wrong, and what is being waited for.
+// What happens during one check of a transport: the first thing that went wrong, and what is being waited
+// for.
 
 import AIO
 import AIOKernel
@@ -6,7 +7,8 @@ import AIOKernel
 /// Thrown by a check that has recorded why it stops.
 struct CheckStopped: Error {}
 
-/// The record of one check. Whoever finds something wrong stops the check; what follows from stopping is not recorded.
+/// The record of one check. Whoever finds something wrong stops the check; what follows from stopping is not
+/// recorded.
 ///
 /// Sendable, unchecked: what changes is under `lock`.
 final class CheckRecord: @unchecked Sendable {
@@ -28,7 +30,10 @@ final class CheckRecord: @unchecked Sendable {
 
     var failure: String? { lock.withLock { firstFailure } }
 
+    /// There is a pair.
     func began(abort: @escaping @Sendable () async -> Void) { lock.withLock { self.abort = abort } }
+
+    var hasBegun: Bool { lock.withLock { abort != nil } }
 
     // MARK: Failing
 

@@ -4,7 +4,8 @@ import AIO
 import AIOKernel
 
 enum CheckTime {
-    /// What tasks that are no child tasks prefer, so that they stay in the simulation; nil where there is none.
+    /// What tasks that are no child tasks prefer, so that they stay in the simulation; nil where there is
+    /// none.
     static var executor: (any TaskExecutor)? { Simulation.current?.taskExecutor }
 
     /// Suspends for so long.
@@ -31,7 +32,8 @@ enum CheckTime {
         }
     }
 
-    /// Waits for `task` to end, but no longer than `limit`; false if it has not. Cancelling does not stop the waiting.
+    /// Waits for `task` to end, but no longer than `limit`; false if it has not. Cancelling does not stop the
+    /// waiting.
     /// - Throws: `SimulationError`, if the simulation broke down meanwhile.
     static func hasEnded<Value>(_ task: Task<Value, any Error>, within limit: Duration) async throws -> Bool {
         let executor = executor

@@ -1,4 +1,5 @@
-// `checkTransport`: runs every check over a fresh pair of ends, both ways round, and reports what was promised and not kept.
+// `checkTransport`: runs every check over a fresh pair of ends, both ways round, and reports what was
+// promised and not kept.
 
 import AIO
 import AIOKernel
@@ -14,15 +15,17 @@ public import Testing
 /// }
 /// ```
 ///
-/// Each check has a pair of its own: `make` is called for it with a closure, which it has to call once with two ends that
-/// are connected, and may clear away afterwards. Each is done twice, the second time with the ends in each other's place. What
-/// follows from the order in which things happen is drawn: run it under many seeds.
+/// Each check has a pair of its own: `make` is called for it with a closure, which it has to call once with
+/// two ends that are connected, and may clear away afterwards. Each is done twice, the second time with the
+/// ends in each other's place. What follows from the order in which things happen is drawn: run it under many
+/// seeds.
 ///
-/// A promise that is not kept is an issue, with a `BrokenPromise` as its error; the other promises are still checked. Nothing
-/// hangs: what does not end within `TransportCheckOptions.timeLimit` is reported, its ends are aborted and its task is cancelled;
-/// if that does not end it either, it is left behind.
+/// A promise that is not kept is an issue, with a `BrokenTransportPromise` as its error; the other promises are still
+/// checked. Nothing hangs: what does not end within `TransportCheckOptions.timeLimit` is reported, its ends
+/// are aborted and its task is cancelled; if that does not end it either, it is left behind.
 ///
-/// Suspends for as long as the checks take. Works under a simulation, where time is virtual, and without.
+/// Suspends for as long as the checks take. Works under a simulation, where time is virtual, and without; but
+/// if `make` makes simulated pairs, call it under `.simulated`, so that its own time is theirs.
 ///
 /// - Parameters:
 ///   - options: what the transport is able to do.
@@ -50,7 +53,8 @@ public func checkTransport<Transport: StreamTransport>(
                 guard let failure = try await run.failure(make) else { continue }
                 let text = "\(promise): \(failure) (seed \(seed)\(isSwapped ? ", ends swapped" : ""))"
                 Issue.record(
-                    BrokenPromise(promise: promise, description: text), sourceLocation: sourceLocation)
+                    BrokenTransportPromise(promise: promise, description: text),
+                    sourceLocation: sourceLocation)
             }
         }
     }
@@ -69,7 +73,7 @@ private struct TransportCheckRun<Transport: StreamTransport>: Sendable {
     let isSwapped: Bool
 
     /// For what was aborted and cancelled to end.
-    private static var patience: Duration { .seconds(10) }
+    private var patience: Duration { min(options.timeLimit, .seconds(10)) }
 
     /// What went wrong; nil if nothing did.
     func failure(_ make: @escaping Make) async throws -> String? {
@@ -77,20 +81,21 @@ private struct TransportCheckRun<Transport: StreamTransport>: Sendable {
         let task = Task(executorPreference: CheckTime.executor) {
             try await make { first, second in await perform(first, second, record) }
         }
+        defer { task.cancel() }
         let hasEnded = try await withTaskCancellationHandler {
             if try await CheckTime.hasEnded(task, within: options.timeLimit) { return true }
             record.hangs(after: options.timeLimit)
             task.cancel()
-            return try await CheckTime.hasEnded(task, within: Self.patience)
+            return try await CheckTime.hasEnded(task, within: patience)
         } onCancel: {
             task.cancel()
         }
         try Task.checkCancellation()
         if let failure = record.failure {
-            return failure + (hasEnded ? "" : "; nor does it when it is aborted and cancelled")
+            return failure + (hasEnded ? "" : "; aborted and cancelled, it still does not end")
         }
         try await task.value
-        return nil
+        return record.hasBegun ? nil : "there was no pair to check it with: `make` did not call its body"
     }
 
     private func perform(_ first: Transport, _ second: Transport, _ record: CheckRecord) async {
@@ -105,6 +110,6 @@ private struct TransportCheckRun<Transport: StreamTransport>: Sendable {
         } catch {
             if !(error is CheckStopped) { record.note("\(error)") }
         }
-        await abort()
+        _ = try? await record.step("an abort, to clear away") { await abort() }
     }
 }

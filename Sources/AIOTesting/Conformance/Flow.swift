@@ -1,4 +1,5 @@
-// One direction of a pair of transports under check: what one end writes of a known stream, the other reads and compares.
+// One direction of a pair of transports under check: what one end writes of a known stream, the other reads
+// and compares.
 
 import AIO
 import AIOBytes
@@ -69,7 +70,8 @@ final class Flow<Transport: StreamTransport>: Sendable {
         }
     }
 
-    /// On and on, until it is refused or has reached the goal that others have set: how it was refused, or nil.
+    /// On and on, until it is refused or has reached the goal that others have set: how it was refused, or
+    /// nil.
     func writeOn(drawing random: SeededRandom) async throws -> TransportFailure? {
         var random = random
         while accepted < goal.load(ordering: .relaxed) {
@@ -115,7 +117,7 @@ final class Flow<Transport: StreamTransport>: Sendable {
         let held = accepted - taken
         if let most = options.bufferedByteCountMax, held > most + StreamContent.byteCountMax {
             try record.fail(
-                "\(sourceName) could write \(held) bytes more than \(sinkName) read; at most \(most) may be held"
+                "\(sourceName) is \(held) bytes ahead of what \(sinkName) read; at most \(most) may be held"
             )
         }
     }
@@ -152,7 +154,7 @@ final class Flow<Transport: StreamTransport>: Sendable {
         }
         if let position = content.mismatch(of: bytes, at: taken) {
             try record.fail(
-                "\(sinkName) read \(bytes.count) bytes at \(taken), and they are not those that were written at \(position)"
+                "\(sinkName) read \(bytes.count) bytes at \(taken), and not what was written at \(position)"
             )
         }
         takenCount.wrappingAdd(bytes.count, ordering: .relaxed)
@@ -171,7 +173,7 @@ final class Flow<Transport: StreamTransport>: Sendable {
         }
     }
 
-    /// Up to the end, which must come just after what was accepted, and comes again and again.
+    /// Up to the end, which must come again and again.
     func readToEnd(drawing random: SeededRandom) async throws {
         var random = random
         while try await read(atMost: Self.readSize(&random)) != nil {

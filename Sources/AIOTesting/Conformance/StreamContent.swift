@@ -2,8 +2,8 @@
 
 import AIOBytes
 
-/// An endless stream of bytes in which every position is known, so that a byte that is lost, twice there or in the wrong
-/// place is seen where it happens.
+/// An endless stream of bytes in which every position is known, so that a byte that is lost, twice there or
+/// in the wrong place is seen where it happens.
 struct StreamContent: Sendable {
     /// Of one slice.
     static let byteCountMax = 65_536
@@ -32,7 +32,8 @@ struct StreamContent: Sendable {
         return Bytes(Self.table[start..<start + count])
     }
 
-    /// The first position, from `position` on, at which `bytes` are not those of the stream; nil if they all are.
+    /// The first position, from `position` on, at which `bytes` are not those of the stream; nil if they all
+    /// are.
     func mismatch(of bytes: Bytes, at position: Int) -> Int? {
         var left = bytes
         var next = position

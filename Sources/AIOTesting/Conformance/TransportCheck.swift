@@ -1,5 +1,5 @@
-// One check of a transport: a pair of connected ends, and what all checks are written with. The checks themselves are in
-// Checks/, by what they are about.
+// One check of a transport: a pair of connected ends, and what all checks are written with. The checks
+// themselves are in Checks/, by what they are about.
 
 import AIO
 import AIOKernel
@@ -87,9 +87,9 @@ struct TransportCheck<Transport: StreamTransport>: Sendable {
     }
 
     /// Runs `body` in a task that can be cancelled by itself, and stays in the simulation.
-    func begin<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) -> Task<
-        Value, any Error
-    > {
+    func begin<Value: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Value
+    ) -> Task<Value, any Error> {
         Task(executorPreference: CheckTime.executor) { try await body() }
     }
 
@@ -101,7 +101,6 @@ struct TransportCheck<Transport: StreamTransport>: Sendable {
         try await record.step(what) { try await task.value }
     }
 
-    /// Ends `near` in order, whatever the transport has for that.
     func close(_ end: Transport) async throws {
         try await record.step("a close") { await end.close() }
     }

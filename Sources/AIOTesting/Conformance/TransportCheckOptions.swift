@@ -14,31 +14,32 @@ public struct TransportCheckOptions: Sendable {
     public var hasHalfClose = true
     /// Several tasks may write at the same time.
     public var hasConcurrentWrites = true
-    /// `close` sends what was written even if bytes of the peer are there that were never read, or still come. A plain
-    /// TCP socket does not: it answers them with a reset, which overtakes what it has sent.
+    /// `close` sends what was written even if bytes of the peer are there that were never read, or still
+    /// come. A plain TCP socket does not: it answers them with a reset, which overtakes what it has sent.
     public var closeOutlivesUnreadBytes = true
-    /// The peer of an end that is aborted sees a failure, of kind `.reset`. If not, it may as well see an orderly end: Unix
-    /// sockets have no resets.
+    /// The peer of an end that is aborted sees a failure, of kind `.reset`. If not, it may as well see an
+    /// orderly end: Unix sockets have no resets.
     public var abortIsReset = true
-    /// Bytes that both ends and what is between them may hold, one way, with nobody reading; the last write is not counted.
-    /// nil if there is no limit, and then nothing that waits to be written is checked.
+    /// Bytes that both ends and what is between them may hold, one way, with nobody reading; the last write
+    /// is not counted. nil if there is no limit, and then nothing that waits to be written is checked.
     public var bufferedByteCountMax: Int? = 16 << 20
 
     // MARK: Amounts
 
-    /// Bytes that are sent, each way, where it is about many. Should be more than what is buffered, unless that takes too
-    /// long.
+    /// Bytes that are sent, each way, where it is about many. Should be more than what is buffered, unless
+    /// that takes too long.
     public var byteCount = 300_000
     /// When something that should end is given up as hanging. Virtual time under a simulation.
     public var timeLimit: Duration = .seconds(30)
-    /// What is taken for a sign that an operation waits: so long nothing has moved. If it is too short, less is found; nothing
-    /// is found that is not there. nil for what suits the clock: 100 ms of a virtual one, 20 ms of a real one.
+    /// What is taken for a sign that an operation waits: so long nothing has moved. If it is too short, less
+    /// is found; nothing is found that is not there. nil for what suits the clock: 100 ms of a virtual one,
+    /// 20 ms of a real one.
     public var pause: Duration?
 
     // MARK: Errors
 
-    /// Which kind of failure an error stands for; nil if it is none that an operation should throw here. As it comes, it knows
-    /// `AIOError` and `CancellationError`.
+    /// Which kind of failure an error stands for; nil if it is none that an operation should throw here. As
+    /// it comes, it knows `AIOError` and `CancellationError`.
     public var failure: @Sendable (any Error) -> TransportFailure? = TransportFailure.init
 
     public init() {}

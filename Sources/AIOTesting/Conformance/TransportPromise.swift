@@ -33,7 +33,7 @@ public enum TransportPromise: String, Sendable, Hashable, CaseIterable, CustomSt
 }
 
 /// A promise that a transport did not keep: the error of the issue that `checkTransport` records.
-public struct BrokenPromise: Error, Sendable, CustomStringConvertible {
+public struct BrokenTransportPromise: Error, Sendable, CustomStringConvertible {
     public let promise: TransportPromise
     /// The promise, what happened instead, and the seed.
     public let description: String

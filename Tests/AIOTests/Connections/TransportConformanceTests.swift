@@ -1,5 +1,5 @@
-// What every transport promises, kept by connections over Linux's own sockets: the same list that the simulated kernel
-// is held to (AIOTestingTests), so that it cannot drift away from this one.
+// What every transport promises, kept by connections over Linux's own sockets: the same list that the
+// simulated kernel is held to (AIOTestingTests), so that it cannot drift away from this one.
 
 import AIO
 import AIOTesting
@@ -46,7 +46,8 @@ extension Loopback {
     }
 }
 
-/// Both ends of a connection of one proactor. `body` is the code of the client's end, and the handler of the other holds it.
+/// Both ends of a connection of one proactor. `body` is the code of the client's end, and the handler of the
+/// other holds it.
 private func withPair(
     on ground: Ground, _ body: @escaping @Sendable (Connection, Connection) async throws -> Void
 ) async throws {

@@ -1,4 +1,5 @@
-// Checks of a transport: what a close, and an abort, do to what was written, to what waits, and to what was not read.
+// Checks of a transport: what a close, and an abort, do to what was written, to what waits, and to what was
+// not read.
 
 import AIO
 import AIOBytes
@@ -179,11 +180,7 @@ extension TransportCheck {
         try await together(
             {
                 let failure = try await out.writeOn(drawing: draws[0])
-                guard failure == .closed else {
-                    try record.fail(
-                        "a write that waited at an abort should be refused with closed, but: \(failure.described)"
-                    )
-                }
+                try requireClosed(failure, of: "a write that waited at an abort")
             },
             {
                 let failure = try await back.writeOn(drawing: draws[1])

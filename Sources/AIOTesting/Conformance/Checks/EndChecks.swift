@@ -76,17 +76,14 @@ extension TransportCheck {
         try await endWhileAWriteWaits("a finish") { await near.finish() }
     }
 
-    /// `end` ends the writing while a write waits for room: that is refused, and what was accepted before arrives.
+    /// `end` ends the writing while a write waits for room: that is refused, and what was accepted before
+    /// arrives.
     func endWhileAWriteWaits(_ what: String, _ end: @escaping @Sendable () async -> Void) async throws {
         let random = random
         try await together(
             {
                 let failure = try await out.writeOn(drawing: random)
-                guard failure == .closed else {
-                    try record.fail(
-                        "a write that waited at \(what) should be refused with closed, but: \(failure.described)"
-                    )
-                }
+                try requireClosed(failure, of: "a write that waited at \(what)")
             },
             {
                 try await out.waitUntilHeldBack()
@@ -98,7 +95,10 @@ extension TransportCheck {
     }
 
     func expectRefused(by flow: Flow<Transport>, _ what: String) async throws {
-        let failure = try await flow.tryWrite(100)
+        try requireClosed(try await flow.tryWrite(100), of: what)
+    }
+
+    func requireClosed(_ failure: TransportFailure?, of what: String) throws {
         guard failure == .closed else {
             try record.fail("\(what) should be refused with closed, but: \(failure.described)")
         }

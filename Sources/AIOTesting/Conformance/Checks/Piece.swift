@@ -1,8 +1,10 @@
-// Pieces that say what they are, for checks in which several tasks write: who wrote it, which one it is, and how long.
+// Pieces that say what they are, for checks in which several tasks write: who wrote it, which one it is, and
+// how long.
 
 import AIOBytes
 
-/// What one write sends. The first byte is the writer, the second the number, then two for how many bytes follow.
+/// What one write sends. The first byte is the writer, the second the number, then two for how many bytes
+/// follow.
 struct Piece {
     static let headByteCount = 4
     let writer: Int
@@ -37,7 +39,7 @@ struct PieceReader {
             guard left.count >= byteCount else { return nil }
             guard Bytes(left[Piece.headByteCount..<byteCount]) == piece.content else {
                 return
-                    "piece \(piece.number) of writer \(piece.writer), of \(piece.byteCount) bytes, is not whole"
+                    "piece \(piece.number) of writer \(piece.writer), of \(piece.byteCount) bytes, is broken"
             }
             while numbers.count <= piece.writer { numbers.append([]) }
             numbers[piece.writer].append(piece.number)
