@@ -54,6 +54,10 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
+        .target(
+            name: "AIOFraming",
+            dependencies: ["AIOBytes", .product(name: "DequeModule", package: "swift-collections")],
+            swiftSettings: strict),
 
         // 2  the pthreads that do the I/O
         .target(
@@ -169,6 +173,8 @@ let package = Package(
                 "AIOKernel", "AIOBytes", .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
+        .testTarget(
+            name: "AIOFramingTests", dependencies: ["AIOFraming", "AIOBytes"], swiftSettings: strict),
         .testTarget(
             name: "AIOWorkersTests",
             dependencies: [

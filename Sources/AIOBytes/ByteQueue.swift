@@ -72,6 +72,32 @@ package struct ByteQueue: ~Copyable, Sendable {
         byteCount += bytes.count
     }
 
+    /// Puts `bytes` at the front, as part of the first slice if that follows them in memory. Empty ones vanish.
+    package mutating func prepend(_ bytes: Bytes) {
+        guard !bytes.isEmpty else { return }
+        if head.isEmpty {
+            head = Bytes(bytes)
+        } else if let joined = bytes.extended(by: head) {
+            head = Bytes(joined)
+        } else {
+            rest = rest ?? Deque()
+            rest!.prepend(head)
+            head = Bytes(bytes)
+        }
+        byteCount += bytes.count
+    }
+
+    /// Moves everything out of `other` to the front. The cost is in proportion to the fewer slices of the two.
+    package mutating func prepend(contentsOf other: consuming ByteQueue) {
+        var other = other
+        if other.count > count {
+            other.append(contentsOf: take())
+            self = other
+        } else {
+            while let slice = other.popLast() { prepend(slice) }
+        }
+    }
+
     // MARK: out
 
     /// Takes the first slice, or nil if the queue is empty.
@@ -181,6 +207,12 @@ package struct ByteQueue: ~Copyable, Sendable {
     }
 
     // MARK: private parts
+
+    private mutating func popLast() -> Bytes? {
+        guard let last = rest?.popLast() else { return popFirst() }
+        byteCount -= last.count
+        return last
+    }
 
     /// Replaces the first slice by the next. The caller sees to `byteCount`.
     private mutating func advance() {

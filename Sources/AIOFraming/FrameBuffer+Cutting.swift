@@ -1,0 +1,244 @@
+// The path of the bytes through a `FrameBuffer`: pieces go through the framer, frames get a verdict, and when they
+// are taken their payload is sliced out or joined.
+
+import AIOBytes
+import DequeModule
+
+extension FrameBuffer {
+    /// Nothing is cut any more, whatever arrives.
+    var isStopped: Bool { failure != nil || isClosed }
+
+    /// Begins to cut as `framing` says, at the next byte that the framer is shown.
+    mutating func begin(_ framing: Framing) {
+        framer = framing.makeFramer()
+        overlongReply = framing.overlongReply
+        next = nil
+        cutCountMax = 1
+    }
+
+    // MARK: cutting
+
+    /// Cuts what the framer has not seen, all of the rest, as far ahead as is allowed. Returns how many bytes left.
+    mutating func catchUp() -> Int {
+        guard !isStopped else { return 0 }
+        let before = byteCount
+        var unseen = rest.take()
+        while !isStopped, cuts.count < cutCountMax, let piece = unseen.popFirst() {
+            unseen.prepend(feed(piece))
+        }
+        isBehind = !unseen.isEmpty
+        rest.append(contentsOf: unseen)
+        if hasEnded, !isBehind { finish() }
+        return before - byteCount
+    }
+
+    /// Where `feed` is in a piece.
+    private struct Position {
+        /// Before it: what has left.
+        var begin = 0
+        /// Before it, from `begin` on: cut.
+        var cutEnd = 0
+        /// Before it, from `cutEnd` on: seen, of an unfinished frame.
+        var seenEnd = 0
+    }
+
+    /// Shows the framer a piece that follows what it has seen, and puts the bytes where they belong. Returns those
+    /// that it was not shown, because enough is cut or the stream is at its end.
+    mutating func feed(_ piece: Bytes) -> Bytes {
+        let at = piece.withRawSpan { span in
+            var at = Position()
+            while at.seenEnd < span.byteCount, cuts.count < cutCountMax, !isStopped {
+                let unseen = span.extracting(droppingFirst: at.seenEnd)
+                switch framer.advance(over: unseen) {
+                case .incomplete:
+                    at.seenEnd = span.byteCount
+                    checkUnfinishedFrame(byteCount: rest.byteCount + span.byteCount - at.cutEnd)
+                case .complete(let byteCount, let header, let trailer):
+                    complete(byteCount, header, trailer, &at, span, piece)
+                case .discard(let byteCount):
+                    discard(byteCount, &at, piece)
+                case .failed(let error):
+                    failure = error
+                }
+            }
+            return at
+        }
+        cut.append(piece[at.begin..<at.cutEnd])
+        let others = piece[at.cutEnd...]
+        if at.seenEnd == at.cutEnd { return Bytes(others) }
+        rest.append(others)
+        return Bytes()
+    }
+
+    private mutating func complete(
+        _ byteCount: Int, _ header: Int, _ trailer: Int, _ at: inout Position, _ span: RawSpan, _ piece: Bytes
+    ) {
+        guard byteCount > 0, byteCount <= span.byteCount - at.seenEnd else {
+            failure = .framerMisbehaved(
+                "ended a frame after \(byteCount) of \(span.byteCount - at.seenEnd) bytes")
+            return
+        }
+        let end = at.seenEnd + byteCount
+        let frameByteCount = rest.byteCount + end - at.cutEnd
+        guard let payload = payload(of: frameByteCount, header, trailer) else { return }
+        let verdict: FrameVerdict
+        if rest.isEmpty {
+            let frame = span.extracting(at.cutEnd..<end)
+            verdict = judged(frame.extracting(payload))
+        } else {
+            // What has come of it before is the rest, and it is the first frame that ends in this piece.
+            verdict = judgedJoining(piece[..<end], payload)
+            cut.append(contentsOf: rest.take())
+        }
+        append(frameByteCount, payload, verdict)
+        at.cutEnd = end
+        at.seenEnd = end
+    }
+
+    private mutating func discard(_ byteCount: Int, _ at: inout Position, _ piece: Bytes) {
+        guard rest.isEmpty, at.seenEnd == at.cutEnd, byteCount > 0, byteCount <= piece.count - at.seenEnd
+        else {
+            failure = .framerMisbehaved("discarded \(byteCount) bytes inside of a frame or out of bounds")
+            return
+        }
+        let end = at.seenEnd + byteCount
+        if cuts.isEmpty {
+            piece[at.seenEnd..<end].delivered()
+            at.begin = end
+        } else {
+            cuts.extendLast(byRawByteCount: byteCount)
+        }
+        at.cutEnd = end
+        at.seenEnd = end
+        if let next, !framer.isDiscarding { begin(next.framing) }
+    }
+
+    /// The stream is at its end, and all of the rest has been seen.
+    mutating func finish() {
+        guard !isStopped, !rest.isEmpty else { return }
+        switch framer.streamEnded() {
+        case .fail(let error):
+            failure = error
+        case .deliver(let header, let trailer):
+            guard let payload = payload(of: rest.byteCount, header, trailer) else { return }
+            let verdict = judgedJoining(Bytes(), payload)
+            let frameByteCount = rest.byteCount
+            cut.append(contentsOf: rest.take())
+            append(frameByteCount, payload, verdict)
+        }
+    }
+
+    /// A frame has as many bytes as its framer allows, and is not complete. The built-in framers say so
+    /// themselves.
+    private mutating func checkUnfinishedFrame(byteCount: Int) {
+        guard case .custom = framer else { return }
+        let byteCountMax = framer.frameByteCountMax
+        if byteCount >= byteCountMax { failure = .tooLong(byteCountMax: byteCountMax) }
+    }
+
+    /// Where the payload is in a frame; nil, and a failure, if that is nowhere.
+    private mutating func payload(of frameByteCount: Int, _ header: Int, _ trailer: Int) -> Range<Int>? {
+        guard header >= 0, header <= frameByteCount, trailer >= 0, trailer <= frameByteCount - header else {
+            failure = .framerMisbehaved(
+                "found a header of \(header) and a trailer of \(trailer) bytes in a frame of \(frameByteCount)"
+            )
+            return nil
+        }
+        return header..<frameByteCount - trailer
+    }
+
+    // MARK: verdicts
+
+    private func judged(_ payload: RawSpan) -> FrameVerdict {
+        guard let judge, !framer.isRaw else { return .pass }
+        return judge(payload, isAtBegin && cuts.isEmpty)
+    }
+
+    /// The verdict about a frame that is the rest and `end`, joined for no longer than it takes.
+    private func judgedJoining(_ end: Bytes, _ payload: Range<Int>) -> FrameVerdict {
+        guard judge != nil, !framer.isRaw else { return .pass }
+        var parts: [Bytes] = []
+        rest.forEachPrefix(upTo: .max) { parts.append($0) }
+        if !end.isEmpty { parts.append(end) }
+        let frame = parts.count == 1 ? parts[0] : Bytes(joining: parts)
+        return frame.withRawSpan { judged($0.extracting(payload)) }
+    }
+
+    private mutating func append(_ rawByteCount: Int, _ payload: Range<Int>, _ verdict: FrameVerdict) {
+        let kind: Cut.Kind
+        switch verdict {
+        case .pass: kind = .frame
+        case .drop: kind = .dropped
+        case .close: kind = .close
+        case .answer(let answer, let thenClose):
+            kind = thenClose ? .answerThenClose : .answer
+            answers.append(answer)
+        }
+        isClosed = kind == .close || kind == .answerThenClose
+        cuts.append(
+            Cut(
+                rawByteCount: rawByteCount, payloadStart: payload.lowerBound, payloadByteCount: payload.count,
+                kind: kind))
+    }
+
+    // MARK: taking
+
+    /// Takes the bytes of what is first out, and returns it.
+    mutating func take(_ first: Cut) -> FrameItem {
+        let rawByteCount = first.rawByteCount
+        let payload = takePayload(of: first)
+        switch first.kind {
+        case .frame: return .frame(payload, rawByteCount: rawByteCount)
+        case .dropped: return .dropped(rawByteCount: rawByteCount)
+        case .close: return .closeAfter(nil, rawByteCount: rawByteCount)
+        case .answer: return .answer(takeAnswer(), rawByteCount: rawByteCount)
+        case .answerThenClose: return .closeAfter(takeAnswer(), rawByteCount: rawByteCount)
+        }
+    }
+
+    private mutating func takeAnswer() -> Bytes {
+        let answer = answers.removeFirst()
+        if answers.isEmpty { answers = Deque() }
+        return answer
+    }
+
+    private mutating func takePayload(of first: Cut) -> Bytes {
+        let part = takePart(atMost: first.rawByteCount)
+        let payload = first.payloadStart..<first.payloadStart + first.payloadByteCount
+        if part.count == first.rawByteCount { return Bytes(part[payload]) }
+        // It spans several slices. The payload may lie within one of them all the same.
+        let isWanted = first.kind == .frame
+        var parts: [Bytes] = []
+        var next = part
+        var offset = 0
+        while true {
+            let wanted = payload.clamped(to: offset..<offset + next.count)
+            if isWanted, !wanted.isEmpty {
+                parts.append(next[wanted.lowerBound - offset..<wanted.upperBound - offset])
+            }
+            offset += next.count
+            if offset == first.rawByteCount { break }
+            next = takePart(atMost: first.rawByteCount - offset)
+        }
+        return parts.count == 1 ? Bytes(parts[0]) : Bytes(joining: parts)
+    }
+
+    /// The first slice of what is cut, or the beginning of it. It counts as delivered.
+    private mutating func takePart(atMost byteCount: Int) -> Bytes {
+        let part = cut.popFirst(atMost: byteCount)!
+        part.delivered()
+        return part
+    }
+}
+
+extension FrameItem {
+    /// The same, with bytes that left behind it.
+    func adding(rawByteCount more: Int) -> FrameItem {
+        switch self {
+        case .frame(let frame, let count): .frame(frame, rawByteCount: count + more)
+        case .dropped(let count): .dropped(rawByteCount: count + more)
+        case .answer(let answer, let count): .answer(answer, rawByteCount: count + more)
+        case .closeAfter(let answer, let count): .closeAfter(answer, rawByteCount: count + more)
+        }
+    }
+}
