@@ -72,7 +72,8 @@ package struct ByteQueue: ~Copyable, Sendable {
         byteCount += bytes.count
     }
 
-    /// Puts `bytes` at the front, as part of the first slice if that follows them in memory. Empty ones vanish.
+    /// Puts `bytes` at the front, as part of the first slice if that follows them in memory. Empty ones
+    /// vanish.
     package mutating func prepend(_ bytes: Bytes) {
         guard !bytes.isEmpty else { return }
         if head.isEmpty {
@@ -87,7 +88,8 @@ package struct ByteQueue: ~Copyable, Sendable {
         byteCount += bytes.count
     }
 
-    /// Moves everything out of `other` to the front. The cost is in proportion to the fewer slices of the two.
+    /// Moves everything out of `other` to the front. The cost is in proportion to the fewer slices of the
+    /// two.
     package mutating func prepend(contentsOf other: consuming ByteQueue) {
         var other = other
         if other.count > count {

@@ -1,10 +1,10 @@
-// The framer of a connection while it is at work: one of the built-in ones, called without a detour, or one of
-// the program's. `FrameBuffer` drives it.
+// The framer of a connection while it is at work: one of the built-in ones, called without a detour, or one
+// of the program's. `FrameBuffer` drives it.
 
 /// A framer, built-in or the program's.
 ///
-/// An enumeration, so that a call of a built-in framer is a jump and not a look-up in a witness table, and its
-/// state is in place and not in a box.
+/// An enumeration, so that a call of a built-in framer is a jump and not a look-up in a witness table, and
+/// its state is in place and not in a box.
 package enum ActiveFramer: Framer {
     case raw(RawFramer)
     case lines(LineFramer)

@@ -3,9 +3,9 @@
 // Theory of operation
 //
 // A word of eight bytes is loaded and compared with the byte sought in all eight places at once: xor makes
-// the byte sought zero, and `(x - 0x01…) & ~x & 0x80…` has a bit set in the lowest byte that is zero (bits above
-// it may be wrong, those below are not). On a little-endian machine the lowest byte is the first. What is left
-// of less than a word is looked at byte by byte. Portable Swift on purpose: no libc in here.
+// the byte sought zero, and `(x - 0x01…) & ~x & 0x80…` has a bit set in the lowest byte that is zero (bits
+// above it may be wrong, those below are not). On a little-endian machine the lowest byte is the first. What
+// is left of less than a word is looked at byte by byte. Portable Swift on purpose: no libc in here.
 
 extension RawSpan {
     /// The offset of the first `byte` at or after `start` and before `end`, or nil.

@@ -17,8 +17,8 @@ struct Cut {
 
 /// A first-in-first-out queue of cuts.
 ///
-/// As in `ByteQueue` the first one is in place, since most connections have no more; the deque for the rest is released
-/// when the queue is empty, so that an idle connection has no heap memory here.
+/// As in `ByteQueue` the first one is in place, since most connections have no more; the deque for the rest
+/// is released when the queue is empty, so that an idle connection has no heap memory here.
 struct CutQueue: Sendable {
     private var first: Cut?
     private var rest = Deque<Cut>()

@@ -1,12 +1,12 @@
-// The path of the bytes through a `FrameBuffer`: pieces go through the framer, frames get a verdict, and when they
-// are taken their payload is sliced out or joined.
+// The path of the bytes through a `FrameBuffer`: pieces go through the framer, frames get a verdict, and when
+// they are taken their payload is sliced out or joined.
 
 import AIOBytes
 import DequeModule
 
 extension FrameBuffer {
     /// Nothing is cut any more, whatever arrives.
-    var isStopped: Bool { failure != nil || isClosed }
+    var isStopped: Bool { failure != nil || isClosing || isOver }
 
     /// Begins to cut as `framing` says, at the next byte that the framer is shown.
     mutating func begin(_ framing: Framing) {
@@ -18,7 +18,8 @@ extension FrameBuffer {
 
     // MARK: cutting
 
-    /// Cuts what the framer has not seen, all of the rest, as far ahead as is allowed. Returns how many bytes left.
+    /// Cuts what the framer has not seen, all of the rest, as far ahead as is allowed. Returns how many bytes
+    /// left.
     mutating func catchUp() -> Int {
         guard !isStopped else { return 0 }
         let before = byteCount
@@ -42,8 +43,8 @@ extension FrameBuffer {
         var seenEnd = 0
     }
 
-    /// Shows the framer a piece that follows what it has seen, and puts the bytes where they belong. Returns those
-    /// that it was not shown, because enough is cut or the stream is at its end.
+    /// Shows the framer a piece that follows what it has seen, and puts the bytes where they belong. Returns
+    /// those that it was not shown, because enough is cut or the stream is at its end.
     mutating func feed(_ piece: Bytes) -> Bytes {
         let at = piece.withRawSpan { span in
             var at = Position()
@@ -174,7 +175,7 @@ extension FrameBuffer {
             kind = thenClose ? .answerThenClose : .answer
             answers.append(answer)
         }
-        isClosed = kind == .close || kind == .answerThenClose
+        isClosing = kind == .close || kind == .answerThenClose
         cuts.append(
             Cut(
                 rawByteCount: rawByteCount, payloadStart: payload.lowerBound, payloadByteCount: payload.count,
@@ -190,9 +191,11 @@ extension FrameBuffer {
         switch first.kind {
         case .frame: return .frame(payload, rawByteCount: rawByteCount)
         case .dropped: return .dropped(rawByteCount: rawByteCount)
-        case .close: return .closeAfter(nil, rawByteCount: rawByteCount)
         case .answer: return .answer(takeAnswer(), rawByteCount: rawByteCount)
-        case .answerThenClose: return .closeAfter(takeAnswer(), rawByteCount: rawByteCount)
+        case .close, .answerThenClose:
+            isOver = true
+            let answer = first.kind == .close ? nil : takeAnswer()
+            return .closeAfter(answer, rawByteCount: rawByteCount)
         }
     }
 

@@ -1,31 +1,32 @@
-// The received bytes of one connection on their way to its reader: a worker appends slices of slabs, the framing
-// cuts them into frames, the filter judges those, and the reader takes them one by one. FrameBuffer+Cutting.swift is the
-// path of the bytes; here is what goes in and out.
+// The received bytes of one connection on their way to its reader: a worker appends slices of slabs, the
+// framing cuts them into frames, the filter judges those, and the reader takes them one by one.
+// FrameBuffer+Cutting.swift is the path of the bytes; here is what goes in and out.
 
 package import AIOBytes
 import DequeModule
 
 // Theory of operation
 //
-// The buffer holds the stream from the first byte that nobody has taken, as it came, in two queues: the bytes of
-// the frames that are cut, headers, trailers and discarded bytes included, and the rest. Where the cuts are is kept
-// apart, as numbers. So nothing is copied or allocated for a frame that lies within a slice; one that spans several is
-// joined when it is taken; and changing the framing means to forget the numbers and cut again.
+// The buffer holds the stream from the first byte that nobody has taken, as it came, in two queues: the bytes
+// of the frames that are cut, headers, trailers and discarded bytes included, and the rest. Where the cuts
+// are is kept apart, as numbers. So nothing is copied or allocated for a frame that lies within a slice; one
+// that spans several is joined when it is taken; and changing the framing means to forget the numbers and cut
+// again.
 //
 //   taken │ cut ──────────────────────────────── │ rest ───────────────────────
 //         │ [len|payload][len|payload|discarded] │ seen, unfinished │ not seen
 //
-// **Nothing is used up before it is taken.** Frames that a filter dropped or answered keep their place and their
-// bytes, and so do the bytes behind a frame that was cut short, until a reader has come past them: it may change
-// the framing at any frame, and what follows then means something else. Only if the frame that was cut short has
-// been taken already does what comes of it later leave at once; and then a change of the framing waits for its end,
-// since a frame that has been handed out is over.
+// **Nothing is used up before it is taken.** Frames that a filter dropped or answered keep their place and
+// their bytes, and so do the bytes behind a frame that was cut short, until a reader has come past them: it
+// may change the framing at any frame, and what follows then means something else. Only if the frame that was
+// cut short has been taken already does what comes of it later leave at once; and then a change of the
+// framing waits for its end, since a frame that has been handed out is over.
 //
-// **Cutting ahead.** Everything that arrives is cut when it arrives, unless the framing was changed. A protocol that
-// changes it at every message (a line, then so many bytes) would else have all of a full window cut at every message,
-// and 64 KiB of tiny messages would be some billion steps. So after a change one frame is cut ahead, then two, four …
-// as they are taken: no more is cut in vain than has been taken since the change. There is always one cut if there
-// is a whole frame.
+// **Cutting ahead.** Everything that arrives is cut when it arrives, unless the framing was changed. A
+// protocol that changes it at every message (a line, then so many bytes) would else have all of a full window
+// cut at every message, and 64 KiB of tiny messages would be some billion steps. So after a change one frame
+// is cut ahead, then two, four … as they are taken: no more is cut in vain than has been taken since the
+// change. There is always one cut if there is a whole frame.
 //
 //   invariants  `cuts` add up to `cut.byteCount`
 //               if `cuts` is empty, either all of the rest has been seen, or the stream is at its end by
@@ -36,11 +37,12 @@ import DequeModule
 ///
 /// It calls `Bytes.delivered()` for every byte that leaves it, frames and others: nobody else must.
 package struct FrameBuffer: ~Copyable, Sendable {
-    /// Judges frames that are cut from now on; nil passes all. `.raw` has no frames, and its pieces are not judged.
+    /// Judges frames that are cut from now on; nil passes all. `.raw` has no frames, and its pieces are not
+    /// judged.
     package var judge: FrameJudge?
 
-    /// Why the stream cannot be cut any more, behind the frames that can be taken still. What was appended since is
-    /// held, uncut; only a change of the framing ends this.
+    /// Why the stream cannot be cut any more, behind the frames that can be taken still. What was appended
+    /// since is held, uncut; only a change of the framing ends this.
     package internal(set) var failure: FramingError?
 
     /// The framing, and what the stream looks like to it.
@@ -61,8 +63,10 @@ package struct FrameBuffer: ~Copyable, Sendable {
     var cutCountMax = Int.max
     /// There may be bytes in the rest that the framer has not seen.
     var isBehind = false
-    /// A frame was judged to be the last.
-    var isClosed = false
+    /// A frame was judged to be the last, and waits to be taken.
+    var isClosing = false
+    /// It has been taken.
+    var isOver = false
     var hasEnded = false
     /// Nothing has been taken: the next item is the first of the stream.
     var isAtBegin = true
@@ -109,10 +113,12 @@ package struct FrameBuffer: ~Copyable, Sendable {
         if !isBehind { finish() }
     }
 
-    /// Cuts what nobody has taken anew, and what is appended from now on.
+    /// Cuts what nobody has taken anew, and what is appended from now on. Behind a `closeAfter` that has been
+    /// taken it does nothing.
     ///
-    /// Frames that the filter has judged are put together with the rest as the stream they were and are judged again. If a
-    /// frame that was cut short has been taken, and its end is still to come, the change waits until it has.
+    /// Frames that the filter has judged are put together with the rest as the stream they were and are
+    /// judged again. If a frame that was cut short has been taken, and its end is still to come, the change
+    /// waits until it has.
     ///
     /// Returns how many bytes left at once, as `append` does.
     package mutating func reframe(_ framing: Framing) -> Int {
@@ -121,18 +127,20 @@ package struct FrameBuffer: ~Copyable, Sendable {
             next = Next(framing)
             return 0
         }
+        guard !isOver else { return 0 }
         begin(framing)
         cuts.removeAll()
         answers = Deque()
         rest.prepend(contentsOf: cut.take())
         failure = nil
-        isClosed = false
+        isClosing = false
         return catchUp()
     }
 
     // MARK: out
 
-    /// Takes the next item; nil if there is none: then see `failure`, and if there is none the frame is not complete.
+    /// Takes the next item; nil if there is none: then see `failure`, and if there is none the frame is not
+    /// complete.
     ///
     /// Cuts more if there is more, in which case the framer and the filter are called.
     package mutating func popFirst() -> FrameItem? {
@@ -146,7 +154,8 @@ package struct FrameBuffer: ~Copyable, Sendable {
         return item
     }
 
-    /// Drops everything that is held: the connection is done with receiving. Returns how many bytes that were.
+    /// Drops everything that is held: the connection is done with receiving. Returns how many bytes that
+    /// were.
     package mutating func removeAll() -> Int {
         let removed = byteCount
         cut.delivered()
@@ -174,15 +183,17 @@ package struct FrameBuffer: ~Copyable, Sendable {
     /// Of these, the bytes that no item takes up.
     package var restByteCount: Int { rest.byteCount }
 
-    /// Items that are cut, and can be taken: frames, and what the filter made of frames. At least one if there is a
-    /// whole frame that nobody has taken; not all, if the framing was changed.
+    /// Items that are cut, and can be taken: frames, and what the filter made of frames. At least one if
+    /// there is a whole frame that nobody has taken; not all, if the framing was changed.
     package var frameCount: Int { cuts.count }
 
     package var isEmpty: Bool { byteCount == 0 }
 
-    /// Whether a frame has begun whose end has not arrived: what a deadline for whole frames is about. Also true
-    /// while the rest of a frame that was cut short is awaited.
-    package var isInsideFrame: Bool { !isBehind && (!rest.isEmpty || framer.isDiscarding) }
+    /// Whether a frame has begun whose end has not arrived: what a deadline for whole frames is about. Also
+    /// true while the rest of a frame that was cut short is awaited.
+    package var isInsideFrame: Bool {
+        !isStopped && !isBehind && (!rest.isEmpty || framer.isDiscarding)
+    }
 
     /// What the peer is to be told before the connection is closed over `failure`.
     package var failureReply: Bytes? { failure?.code == .tooLong ? overlongReply : nil }

@@ -14,11 +14,12 @@ package enum FrameVerdict: Sendable, Hashable {
     case close
 }
 
-/// Judges the payload of a complete frame. `isFirst` is true for the first frame of the stream, dropped ones counted.
+/// Judges the payload of a complete frame. `isFirst` is true for the first frame of the stream, dropped ones
+/// counted.
 package typealias FrameJudge = @Sendable (_ payload: RawSpan, _ isFirst: Bool) -> FrameVerdict
 
-/// The next thing that a `FrameBuffer` hands out. `rawByteCount` is how many bytes of the stream it took up, and all that was
-/// discarded behind it: these numbers add up to what was appended.
+/// The next thing that a `FrameBuffer` hands out. `rawByteCount` is how many bytes of the stream it took up,
+/// and all that was discarded behind it: these numbers add up to what was appended.
 package enum FrameItem: Sendable, Hashable {
     /// A frame for the program.
     case frame(Bytes, rawByteCount: Int)

@@ -1,6 +1,6 @@
 // What cuts a byte stream into frames. A connection's `FrameBuffer` hands every piece that arrives to one of
-// these; it looks at each byte once, keeps none, and says where frames end. The built-in ones are in Framers/;
-// programs bring their own with `Framing.custom`.
+// these; it looks at each byte once, keeps none, and says where frames end. The built-in ones are in
+// Framers/; programs bring their own with `Framing.custom`.
 
 /// Cuts a stream of bytes into frames.
 ///
@@ -15,12 +15,12 @@ public protocol Framer: Sendable {
     /// what follows in the same piece. Never with no bytes.
     mutating func advance(over bytes: RawSpan) -> FramerStep
 
-    /// Says what becomes of the bytes of a frame in which the stream has ended. It is not called if the stream
-    /// ended between two frames.
+    /// Says what becomes of the bytes of a frame in which the stream has ended. It is not called if the
+    /// stream ended between two frames.
     mutating func streamEnded() -> UnfinishedFrame
 
-    /// The most bytes that a frame may take up, header and trailer included, at least 1. A connection lets in as many
-    /// before it stops reading; a frame that has as many and is not complete fails with `.tooLong`.
+    /// The most bytes that a frame may take up, header and trailer included, at least 1. A connection lets in
+    /// as many before it stops reading; a frame that has as many and is not complete fails with `.tooLong`.
     var frameByteCountMax: Int { get }
 
     /// Whether bytes that come now would be discarded: a frame was cut short, and the stream is not past its
@@ -45,8 +45,8 @@ public enum FramerStep: Sendable, Hashable {
     /// are not its payload.
     case complete(byteCount: Int, header: Int = 0, trailer: Int = 0)
 
-    /// The first `byteCount` of them (at least 1) belong to no frame: padding, or what is left of a frame that
-    /// was cut short. Only between frames: not after `.incomplete`.
+    /// The first `byteCount` of them (at least 1) belong to no frame: padding, or what is left of a frame
+    /// that was cut short. Only between frames: not after `.incomplete`.
     case discard(byteCount: Int)
 
     /// The stream cannot be cut any more.

@@ -6,8 +6,9 @@ public import AIOBytes
 /// How a byte stream is cut into frames.
 ///
 /// Every framing has a maximum. It counts a frame's payload: what is handed out, without delimiters and
-/// lengths. Values that make no sense (a delimiter without bytes, a negative maximum) are an `.invalidArgument`
-/// where the framing is used; nothing traps here, since such values may come from a configuration file.
+/// lengths. Values that make no sense (a delimiter without bytes, a negative maximum) are an
+/// `.invalidArgument` where the framing is used; nothing traps here, since such values may come from a
+/// configuration file.
 public struct Framing: Sendable {
     package enum Rule: Sendable {
         /// A built-in framer that has seen nothing yet.
@@ -35,8 +36,8 @@ public struct Framing: Sendable {
         }
     }
 
-    /// The most bytes that a frame may take up, header and trailer included: so much the connection's window has
-    /// to let in.
+    /// The most bytes that a frame may take up, header and trailer included: so much the connection's window
+    /// has to let in.
     package var frameByteCountMax: Int { makeFramer().frameByteCountMax }
 
     /// Whether the pieces that arrive are handed out as they come.
@@ -153,8 +154,8 @@ extension Framing {
     /// The most bytes before a length.
     public static var headerByteCountMax: Int { 65_536 }
 
-    /// Frames behind their length as a variable-length integer of at most 10 bytes, as protobuf delimits messages
-    /// (LEB128). Longer encodings of a number than necessary are accepted, as protobuf's readers do.
+    /// Frames behind their length as a variable-length integer of at most 10 bytes, as protobuf delimits
+    /// messages (LEB128). Longer encodings of a number than necessary are accepted, as protobuf's readers do.
     public static func varint(byteCountMax: Int = 1 << 20, overlong: OverlongFrame = .close) -> Framing {
         let framer = VarintFramer(byteCountMax: byteCountMax, truncates: overlong == .truncate)
         return Framing(
@@ -177,8 +178,9 @@ extension Framing {
 
     /// Heads, as of HTTP requests and mails: lines up to a blank one.
     ///
-    /// The payload is the lines, each with its ending, the last one too, without the blank line. Lines end with LF
-    /// or CR LF, mixed as they come; a line is blank if nothing is before its ending. A head without lines is empty.
+    /// The payload is the lines, each with its ending, the last one too, without the blank line. Lines end
+    /// with LF or CR LF, mixed as they come; a line is blank if nothing is before its ending. A head without
+    /// lines is empty.
     public static func heads(byteCountMax: Int = 65_536, overlong: OverlongFrame = .close) -> Framing {
         let framer = HeadFramer(byteCountMax: byteCountMax, truncates: overlong == .truncate)
         return Framing(

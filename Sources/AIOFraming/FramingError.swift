@@ -26,8 +26,8 @@ public struct FramingError: Error, Sendable {
     /// Who broke which rule, in words for a person.
     public var detail: String { storage.detail }
 
-    /// An error of a framer of your own, with the code `.custom`. `detail` says what the peer did that it should not
-    /// have.
+    /// An error of a framer of your own, with the code `.custom`. `detail` says what the peer did that it
+    /// should not have.
     public init(_ detail: String) {
         storage = Storage(.custom, detail)
     }

@@ -5,11 +5,13 @@ import AIOBytes
 // Theory of operation
 //
 // The search is Knuth, Morris and Pratt's: `matched` is how much of the delimiter the bytes seen last are the
-// beginning of, across pieces, and after a mismatch the table says how much of it still is. So no byte is looked at
-// again, the time is linear whatever the delimiter, and "aab" is found in "aaab". While nothing is matched
-// the delimiter's first byte is searched for eight bytes at a time, which is all that a delimiter of one byte needs.
+// beginning of, across pieces, and after a mismatch the table says how much of it still is. So no byte is
+// looked at again, the time is linear whatever the delimiter, and "aab" is found in "aaab". While nothing is
+// matched the delimiter's first byte is searched for eight bytes at a time, which is all that a delimiter of
+// one byte needs.
 //
-// What is too long, and when it is cut short, is as in LineFramer: by a window of the maximum and a delimiter.
+// What is too long, and when it is cut short, is as in LineFramer: by a window of the maximum and a
+// delimiter.
 
 package struct DelimiterFramer: Framer {
     private let pattern: Pattern
@@ -27,8 +29,8 @@ package struct DelimiterFramer: Framer {
     /// A delimiter, prepared for searching. Shared by all connections that have the framing.
     private final class Pattern: Sendable {
         let bytes: [UInt8]
-        /// For each length of a beginning of the delimiter, from 1 on: the longest shorter beginning that it ends
-        /// with.
+        /// For each length of a beginning of the delimiter, from 1 on: the longest shorter beginning that it
+        /// ends with.
         let fallbacks: [Int]
 
         init(_ delimiter: Bytes) {
@@ -91,8 +93,8 @@ package struct DelimiterFramer: Framer {
         return .discard(byteCount: end)
     }
 
-    /// The offset behind the delimiter's end among the first `limit` bytes. What is matched of it at the limit is
-    /// remembered.
+    /// The offset behind the delimiter's end among the first `limit` bytes. What is matched of it at the
+    /// limit is remembered.
     private mutating func endOfDelimiter(in bytes: RawSpan, upTo limit: Int) -> Int? {
         let pattern = pattern
         guard let first = pattern.bytes.first else { return nil }

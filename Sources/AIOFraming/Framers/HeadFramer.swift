@@ -2,10 +2,11 @@
 
 // Theory of operation
 //
-// A line is blank if nothing but a CR is before its LF. So it is enough to know what of the line has been seen:
-// nothing, a CR, or something else. In the last case LF is what is searched for.
+// A line is blank if nothing but a CR is before its LF. So it is enough to know what of the line has been
+// seen: nothing, a CR, or something else. In the last case LF is what is searched for.
 //
-// What is too long, and when it is cut short, is as in LineFramer: by a window of the maximum and a blank line.
+// What is too long, and when it is cut short, is as in LineFramer: by a window of the maximum and a blank
+// line.
 
 package struct HeadFramer: Framer {
     private enum Line: Sendable {
@@ -65,8 +66,8 @@ package struct HeadFramer: Framer {
         return .discard(byteCount: end)
     }
 
-    /// The offset behind the blank line among the first `limit` bytes, and how long that line is. What has been
-    /// seen of the line at the limit is remembered.
+    /// The offset behind the blank line among the first `limit` bytes, and how long that line is. What has
+    /// been seen of the line at the limit is remembered.
     private mutating func endOfHead(in bytes: RawSpan, upTo limit: Int) -> (end: Int, blankByteCount: Int)? {
         var offset = 0
         while offset < limit {

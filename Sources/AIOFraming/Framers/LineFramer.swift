@@ -2,13 +2,14 @@
 
 // Theory of operation
 //
-// Every ending ends with LF, so LF is what is searched for; the byte before it, which may have come in an earlier
-// piece, decides the rest.
+// Every ending ends with LF, so LF is what is searched for; the byte before it, which may have come in an
+// earlier piece, decides the rest.
 //
-// A line that is not too long ends within its *window*, the first `byteCountMax` bytes and as many as an ending can
-// have. So the search goes no further than the window: when it is full without an end in it, the line is too long,
-// and that is so at the same byte in whatever pieces the stream comes. An ending of LF alone may leave a
-// payload of one byte more than the maximum in the window; that line is too long as well, but its end has been seen.
+// A line that is not too long ends within its *window*, the first `byteCountMax` bytes and as many as an
+// ending can have. So the search goes no further than the window: when it is full without an end in it, the
+// line is too long, and that is so at the same byte in whatever pieces the stream comes. An ending of LF
+// alone may leave a payload of one byte more than the maximum in the window; that line is too long as well,
+// but its end has been seen.
 //
 // Cut short, a line is handed out when its window is full; then its rest is discarded up to its end.
 

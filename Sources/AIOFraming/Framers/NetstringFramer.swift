@@ -1,4 +1,5 @@
-// Netstrings: the length in decimal digits, a colon, the payload, a comma. https://cr.yp.to/proto/netstrings.txt
+// Netstrings: the length in decimal digits, a colon, the payload, a comma.
+// https://cr.yp.to/proto/netstrings.txt
 
 package struct NetstringFramer: Framer {
     private enum Part: Sendable {

@@ -1,5 +1,5 @@
-// The part of a frame behind its length, for the framers that read one: how much of it is still to come, and what
-// becomes of a length that is too long.
+// The part of a frame behind its length, for the framers that read one: how much of it is still to come, and
+// what becomes of a length that is too long.
 
 /// A payload whose length is known.
 struct SizedPayload: Sendable {

@@ -1,5 +1,5 @@
-// Frames behind their length as a variable-length integer (LEB128): seven bits a byte, the lowest first, and the
-// high bit says that more follow. https://protobuf.dev/programming-guides/encoding/#varints
+// Frames behind their length as a variable-length integer (LEB128): seven bits a byte, the lowest first, and
+// the high bit says that more follow. https://protobuf.dev/programming-guides/encoding/#varints
 
 package struct VarintFramer: Framer {
     /// Bytes of the length seen so far.
