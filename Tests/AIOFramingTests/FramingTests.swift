@@ -21,4 +21,19 @@ import Testing
             #expect(framing.problem?.hasPrefix("\(parameter): ") == true)
         }
     }
+
+    @Test func `The defaults are those of the documentation`() {
+        let limits: [(Framing, Int)] = [
+            (.lines(), 8_192 + 2), (.delimited(by: "abc"), 65_536 + 3), (.lengthPrefixed(), 1_048_576 + 4),
+            (.varint(), 1_048_576 + 10), (.netstrings(), 65_536 + 5 + 2), (.heads(), 65_536 + 2),
+            (.fixed(byteCount: 7), 7), (.raw, 1),
+        ]
+        for (framing, frameByteCountMax) in limits {
+            #expect(framing.problem == nil)
+            #expect(framing.frameByteCountMax == frameByteCountMax)
+            #expect(framing.overlongReply == nil)
+        }
+        #expect(Framing.raw.isRaw && !Framing.lines().isRaw)
+        #expect(Framing.lines(overlong: .reply("x")).overlongReply == "x")
+    }
 }
