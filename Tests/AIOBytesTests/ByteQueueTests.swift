@@ -134,6 +134,37 @@ import Testing
         #expect(queue.count == 3)
     }
 
+    @Test func `What is put at the front comes out first, and joins what it lies before`() {
+        let whole = pattern(30)
+        var queue = ByteQueue()
+        queue.prepend("")
+        #expect(queue.isEmpty == true)
+        queue.prepend(whole[20..<30])
+        queue.prepend(whole[10..<20])
+        #expect(queue.count == 1 && queue.first?.startIndex == 0)
+        queue.prepend("x")
+        queue.prepend(whole[..<10])
+        #expect(slices(queue) == [Array(whole[..<10]), [120], Array(whole[10..<30])])
+        #expect(queue.byteCount == 31)
+    }
+
+    @Test func `A queue can be moved to the front of another, where adjacent slices join`() {
+        let whole = pattern(30)
+        // The second is the longer one, then the first, then neither.
+        for extra in [["a", "b", "c"], [], ["a"]] as [[Bytes]] {
+            var queue = ByteQueue()
+            for bytes in [whole[10..<20]] + extra { queue.append(bytes) }
+            queue.prepend(contentsOf: self.queue("x", whole[..<10]))
+            #expect(slices(queue) == [[120], Array(whole[..<20])] + extra.map { Array($0) })
+            #expect(queue.byteCount == 21 + extra.count && queue.count == 2 + extra.count)
+            queue.prepend(contentsOf: ByteQueue())
+            #expect(queue.count == 2 + extra.count)
+        }
+        var empty = ByteQueue()
+        empty.prepend(contentsOf: queue("a", "b"))
+        #expect(slices(empty) == [[97], [98]] && empty.byteCount == 2)
+    }
+
     @Test func `A drained queue keeps no slab`() {
         let pool = SlabPool(slabByteCount: 4_096)
         var queue = ByteQueue()
@@ -204,7 +235,7 @@ import Testing
             var model: [UInt8] = []
             for step in 0..<200 {
                 var agrees = true
-                switch Int.random(in: 0..<10, using: &random) {
+                switch Int.random(in: 0..<12, using: &random) {
                 case 0...3:
                     let bytes = pool.receive(pattern(Int.random(in: 0...300, using: &random), from: step))
                     queue.append(bytes)
@@ -232,6 +263,18 @@ import Testing
                     model.removeFirst(bytes.count)
                 case 8:
                     queue.compact(into: pool)
+                case 9:
+                    let bytes = pool.receive(pattern(Int.random(in: 0...300, using: &random), from: step))
+                    queue.prepend(bytes)
+                    model = Array(bytes) + model
+                case 10:
+                    var front = ByteQueue()
+                    for part in 0..<Int.random(in: 0...4, using: &random) {
+                        front.append(
+                            pool.receive(pattern(Int.random(in: 0...50, using: &random), from: part)))
+                    }
+                    model = slices(front).flatMap { $0 } + model
+                    queue.prepend(contentsOf: front)
                 default:
                     let taken = queue.take()
                     agrees = queue.isEmpty

@@ -56,7 +56,7 @@ func splits(of count: Int) -> [[Int]] {
     var splits: [[Int]] = [[], Array(0..<count)]
     for first in 0..<count {
         splits.append([first])
-        guard count <= 20 else { continue }
+        guard count <= 12 else { continue }
         for second in first..<count { splits.append([first, second]) }
     }
     return splits

@@ -23,7 +23,7 @@ import Testing
 
     @Test(arguments: [",", "\r\n", "aab", "abab", "xyxyx"] as [Bytes], OverlongFrame.each)
     func `A frame may be as long as the maximum, and no longer`(delimiter: Bytes, overlong: OverlongFrame) {
-        for max in [0, 1, 2, 7, 8, 9] {
+        for max in [0, 1, 2, 7] {
             for excess in -1...3 where max + excess >= 0 {
                 for filler in [UInt8(ascii: "-"), delimiter[0]] {
                     let payload = Bytes(repeatElement(filler, count: max + excess))
@@ -62,7 +62,7 @@ import Testing
             for max in [0, 1, 3, 9, 40] {
                 for unterminated in [Framing.Unterminated.deliver, .fail] {
                     FramingCase.delimited(delimiter, max: max, overlong, unterminated)
-                        .expectAsReference(randomOf: ["a", "b", "c", "ab", "abc", delimiter], seeds: 1...100)
+                        .expectAsReference(randomOf: ["a", "b", "c", "ab", "abc", delimiter], seeds: 1...40)
                 }
             }
         }

@@ -31,7 +31,7 @@ import Testing
     func `A line may be as long as the maximum, and no longer`(
         ending: Framing.LineEnding, overlong: OverlongFrame
     ) {
-        for max in [0, 1, 2, 7, 8, 9] {
+        for max in [0, 1, 2, 7] {
             for end in ["\n", "\r\n"] as [Bytes] {
                 for excess in -1...4 where max + excess >= 0 {
                     let line = Bytes(repeatElement(UInt8(ascii: "x"), count: max + excess))
@@ -84,7 +84,7 @@ import Testing
             for unterminated in [Framing.Unterminated.deliver, .fail] {
                 FramingCase.lines(ending, max: max, overlong, unterminated)
                     .expectAsReference(
-                        randomOf: ["a", "bc", "\r", "\n", "\r\n", "0123456789abcdef"], seeds: 1...200)
+                        randomOf: ["a", "bc", "\r", "\n", "\r\n", "0123456789abcdef"], seeds: 1...60)
             }
         }
     }
