@@ -22,6 +22,7 @@ let package = Package(
         .library(name: "AIO", targets: ["AIO"]),
         .library(name: "AIOLogging", targets: ["AIOLogging"]),
         .library(name: "AIORecording", targets: ["AIORecording"]),
+        .library(name: "AIORegularExpressions", targets: ["AIORegularExpressions"]),
         .library(name: "AIOService", targets: ["AIOService"]),
         .library(name: "AIOTesting", targets: ["AIOTesting"]),
         .executable(name: "event-echo", targets: ["event-echo"]),
@@ -99,6 +100,13 @@ let package = Package(
                 "AIOKernel", "AIOWorkers", .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
+            swiftSettings: strict),
+
+        // patterns for filters; nothing else needs libre2 or C++
+        .target(name: "CAIORE2", linkerSettings: [.linkedLibrary("re2")]),
+        .target(
+            name: "AIORegularExpressions",
+            dependencies: ["CAIORE2", "AIOFraming", "AIOBytes"],
             swiftSettings: strict),
 
         // 5  what tests of programs that use AIO stand on
@@ -204,6 +212,10 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "AIORegularExpressionsTests",
+            dependencies: ["AIORegularExpressions", "AIOFraming", "AIOBytes"],
+            swiftSettings: strict),
+        .testTarget(
             name: "AIOTests",
             dependencies: [
                 "AIO", "AIORecording", "AIOService", "AIOWorkers", "AIOKernel", "AIOBytes",
@@ -213,5 +225,6 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
-    ]
+    ],
+    cxxLanguageStandard: .cxx17
 )
