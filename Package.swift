@@ -218,7 +218,7 @@ let package = Package(
         .testTarget(
             name: "AIOTests",
             dependencies: [
-                "AIO", "AIORecording", "AIOService", "AIOWorkers", "AIOKernel", "AIOBytes",
+                "AIO", "AIORecording", "AIOService", "AIOTesting", "AIOWorkers", "AIOKernel", "AIOBytes",
                 "chat", "dial", "echo", "hello-events", "hello-server", "proxy", "record", "udp-echo",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
