@@ -64,7 +64,7 @@ let package = Package(
         .target(
             name: "AIOWorkers",
             dependencies: [
-                "AIOBytes", "AIOKernel",
+                "AIOBytes", "AIOFraming", "AIOKernel",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -73,7 +73,7 @@ let package = Package(
         // 3  what people import
         .target(
             name: "AIO",
-            dependencies: ["AIOBytes", "AIOKernel", "AIOWorkers"],
+            dependencies: ["AIOBytes", "AIOFraming", "AIOKernel", "AIOWorkers"],
             swiftSettings: library),
 
         // 4  what is optional

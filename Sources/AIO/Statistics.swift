@@ -2,6 +2,7 @@
 
 public import AIOKernel
 import AIOWorkers
+import Synchronization
 
 /// Numbers of a proactor since its start. Reading them costs a few loads; the workers are not disturbed, so
 /// the numbers of one snapshot may be a moment apart.
@@ -49,6 +50,10 @@ public struct WorkerStatistics: Sendable, Hashable {
     public var readPauses: UInt64 = 0
     /// Times that a peer was left unread because the queue for it grew with what it sent.
     public var readHolds: UInt64 = 0
+    /// Frames that the program has taken, of connections with a framing; and reads of theirs that completed no frame, or
+    /// none for the program, so that nobody was woken.
+    public var framesSurfaced: UInt64 = 0
+    public var readerWakesAvoided: UInt64 = 0
     /// Times that leftovers were copied together to free nearly empty slabs.
     public var compactions: UInt64 = 0
     /// Slabs out of the pool now: being filled, or kept alive by bytes, the program's included.
@@ -66,7 +71,8 @@ public struct WorkerStatistics: Sendable, Hashable {
             \.polls, \.sleeps, \.completions, \.submissions, \.consumerWakes, \.consumerWakesAvoided,
             \.workerWakes,
             \.workerWakesAvoided, \.receives, \.sends, \.bytesReceived, \.bytesSent, \.accepted, \.connected,
-            \.openConnections, \.acceptPauses, \.acceptsShed, \.readPauses, \.readHolds, \.compactions,
+            \.framesSurfaced, \.readerWakesAvoided, \.openConnections, \.acceptPauses, \.acceptsShed,
+            \.readPauses, \.readHolds, \.compactions,
         ]
     }
 }
@@ -100,6 +106,8 @@ extension WorkerStatistics {
         acceptsShed = worker.counters.acceptsShed.current
         readPauses = worker.counters.readPauses.current
         readHolds = worker.counters.readHolds.current
+        framesSurfaced = worker.framesSurfaced.load(ordering: .relaxed)
+        readerWakesAvoided = worker.counters.readerWakesAvoided.current
         compactions = worker.counters.compactions.current
         slabsInUse = worker.slabs.liveSlabCount
     }

@@ -26,6 +26,7 @@ struct CutQueue: Sendable {
     private static let restCountInitial = 15
 
     var isEmpty: Bool { first == nil }
+    var firstKind: Cut.Kind? { first?.kind }
     var count: Int { first == nil ? 0 : 1 + rest.count }
 
     mutating func append(_ cut: Cut) {

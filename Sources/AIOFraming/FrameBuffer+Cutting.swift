@@ -12,7 +12,7 @@ extension FrameBuffer {
     mutating func begin(_ framing: Framing) {
         framer = framing.makeFramer()
         overlongReply = framing.overlongReply
-        next = nil
+        following = nil
         cutCountMax = 1
     }
 
@@ -111,7 +111,7 @@ extension FrameBuffer {
         }
         at.cutEnd = end
         at.seenEnd = end
-        if let next, !framer.isDiscarding { begin(next.framing) }
+        if let following, !framer.isDiscarding { begin(following.framing) }
     }
 
     /// The stream is at its end, and all of the rest has been seen.

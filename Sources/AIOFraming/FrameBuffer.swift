@@ -50,7 +50,7 @@ package struct FrameBuffer: ~Copyable, Sendable {
     /// What the peer is told of a frame that is too long.
     var overlongReply: Bytes?
     /// A framing that begins when the framer has discarded the rest of a frame that was cut short.
-    var next: Next?
+    var following: Following?
 
     /// The bytes of the frames that are cut, and what follows them.
     var cut = ByteQueue()
@@ -72,7 +72,7 @@ package struct FrameBuffer: ~Copyable, Sendable {
     var isAtBegin = true
 
     /// A framing in waiting. In a box, because hardly any connection ever has one.
-    final class Next: Sendable {
+    final class Following: Sendable {
         let framing: Framing
         init(_ framing: Framing) { self.framing = framing }
     }
@@ -113,6 +113,13 @@ package struct FrameBuffer: ~Copyable, Sendable {
         if !isBehind { finish() }
     }
 
+    /// Bytes that were handed out come before all others once more. To be followed by `reframe` or `takeStream` at once.
+    package mutating func putBack(_ bytes: Bytes) {
+        cuts.removeAll()
+        rest.prepend(contentsOf: cut.take())
+        rest.prepend(bytes)
+    }
+
     /// Cuts what nobody has taken anew, and what is appended from now on. Behind a `closeAfter` that has been
     /// taken it does nothing.
     ///
@@ -124,7 +131,7 @@ package struct FrameBuffer: ~Copyable, Sendable {
     package mutating func reframe(_ framing: Framing) -> Int {
         precondition(framing.problem == nil, "a framing that makes no sense: \(framing.problem!)")
         if framer.isDiscarding, byteCount == 0, !isStopped {
-            next = Next(framing)
+            following = Following(framing)
             return 0
         }
         guard !isOver else { return 0 }
@@ -152,6 +159,29 @@ package struct FrameBuffer: ~Copyable, Sendable {
             return item.adding(rawByteCount: catchUp())
         }
         return item
+    }
+
+    /// What `popFirst` would hand out; nil for nothing.
+    package var next: NextItem? {
+        switch cuts.firstKind {
+        case nil: nil
+        case .frame: .frame
+        case .dropped: .dropped
+        case .answer: .answer
+        case .close, .answerThenClose: .close
+        }
+    }
+
+    package enum NextItem: Sendable { case frame, dropped, answer, close }
+
+    /// Everything that is held, as the stream that it was, for who wants no frames any more. nil if the rest of a frame that was
+    /// cut short is still to be discarded: then `reframe` to `.raw`, which waits for that.
+    package mutating func takeStream() -> ByteQueue? {
+        if framer.isDiscarding, byteCount == 0, !isStopped { return nil }
+        var stream = cut.take()
+        stream.append(contentsOf: rest.take())
+        _ = removeAll()
+        return stream
     }
 
     /// Drops everything that is held: the connection is done with receiving. Returns how many bytes that

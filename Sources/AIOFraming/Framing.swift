@@ -40,6 +40,11 @@ public struct Framing: Sendable {
     /// has to let in.
     package var frameByteCountMax: Int { makeFramer().frameByteCountMax }
 
+    /// Whether frames are lines.
+    package var isLines: Bool {
+        if case .builtIn(.lines) = rule { true } else { false }
+    }
+
     /// Whether the pieces that arrive are handed out as they come.
     package var isRaw: Bool {
         if case .builtIn(.raw) = rule { true } else { false }

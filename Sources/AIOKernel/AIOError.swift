@@ -71,6 +71,10 @@ extension AIOError {
         public static let unsupported = Code("unsupported")
         public static let limitReached = Code("limitReached")
         public static let tooLarge = Code("tooLarge")
+        /// A frame was longer than its framing allows.
+        public static let frameTooLong = Code("frameTooLong")
+        /// The peer's bytes could not be cut into frames: a length that is none, an end in the middle.
+        public static let malformedFrame = Code("malformedFrame")
         public static let closed = Code("closed")
         public static let shutDown = Code("shutDown")
         public static let cancelled = Code("cancelled")

@@ -81,6 +81,9 @@ public struct ConnectionLimits: Sendable, Hashable {
     public var whenOutboundIsFull = OutboundOverflow.close
     /// Neither received nor sent for this long: closed with `.idle`.
     public var idleTimeout: Duration = .seconds(600)
+    /// From a frame's first byte until it is whole, however much of it comes meanwhile: closed with `.frameTimedOut`. For
+    /// connections with a framing.
+    public var frameTimeout: Duration = .seconds(60)
     /// Bytes wait to be sent and the peer takes none of them for this long: cut, with `.stalled`.
     public var writeProgressTimeout: Duration = .seconds(60)
     /// Resolving the name and connecting, over all addresses together.
@@ -146,6 +149,7 @@ extension ConnectionLimits {
         try check("outboundByteCountMax", outboundByteCountMax, max(1, highWaterMark)...Int.max)
         try check("lingerByteCountMax", lingerByteCountMax, 0...Int.max)
         try check("idleTimeout", idleTimeout)
+        try check("frameTimeout", frameTimeout)
         try check("writeProgressTimeout", writeProgressTimeout)
         try check("connectTimeout", connectTimeout)
         try check("connectAttemptDelay", connectAttemptDelay, DialRace.attemptDelayRange)

@@ -63,7 +63,9 @@ extension Proactor {
         var limits = options.connection ?? engine.configuration.connection
         if let timeout { limits.connectTimeout = timeout }
         try engine.prepareForHandlers(on: options.executor.place)
-        let sink = ConnectionSink(place: options.executor.place, limits: limits, observer: nil)
+        let sink = ConnectionSink(
+            place: options.executor.place, limits: limits, observer: nil,
+            framePolicy: try engine.framePolicy(options.framing, nil))
         let core = try engine.connect(to: endpoint, on: engine.currentWorker, sink: sink)
         do {
             try await core.waitUntilMade()

@@ -29,6 +29,9 @@ private struct EventPlace: ~Copyable {
     private var connection: ConnectionCore?
     private var signals: ConnectionSignals = []
     private var bytes = ByteQueue()
+    /// Of a connection that has a framing: frames that may still be handed out before it is another's turn.
+    private var framesLeft = 0
+    private static let framesInATurnMax = 256
     /// Its `.peerHalfClosed` was handed out, and it is to be closed when the next event is asked for.
     private var toClose: ConnectionCore?
 
@@ -60,6 +63,7 @@ private struct EventPlace: ~Copyable {
         case let core as ConnectionCore:
             signals = core.take(bytes: &bytes)
             connection = core
+            framesLeft = core.isFramed ? Self.framesInATurnMax : 0
             return nil
         case let timer as TimerNode:
             return .timer(EventTag(rawValue: timer.tag))
@@ -93,8 +97,23 @@ private struct EventPlace: ~Copyable {
             core.returnCredit(for: next)
             return .received(next, Connection(core))
         }
+        if framesLeft > 0 {
+            framesLeft -= 1
+            if let frame = core.nextFrameForEvents() {
+                if framesLeft == 0 { postpone(core) }
+                return .received(frame, Connection(core))
+            }
+            framesLeft = 0
+        }
         if signals.isEmpty { return nil }
         return nextSignal(of: core)
+    }
+
+    /// There may be more frames of this connection: behind what else has come, with the signals that follow them.
+    private mutating func postpone(_ core: ConnectionCore) {
+        core.putBack(signals)
+        signals = []
+        if core.willBeTakenAgain() { nodes.append(core) }
     }
 
     private mutating func nextSignal(of core: ConnectionCore) -> Event? {

@@ -1,5 +1,6 @@
 // `aio.events`: the event stream, the ways to take from it, and the calls that make things happen in it.
 
+public import AIOFraming
 public import AIOKernel
 public import AIOWorkers
 
@@ -91,8 +92,12 @@ public struct EventBatches: AsyncSequence, Sendable {
 
 extension Events {
     /// nil takes the proactor's limits.
-    private func sink(_ limits: ConnectionLimits?) -> ConnectionSink {
-        ConnectionSink(events: source.queue, limits: limits ?? engine.configuration.connection)
+    private func sink(
+        _ limits: ConnectionLimits?, _ framing: Framing = .raw, _ filter: FrameFilter? = nil
+    ) throws(AIOError) -> ConnectionSink {
+        ConnectionSink(
+            events: source.queue, limits: limits ?? engine.configuration.connection,
+            framePolicy: try engine.framePolicy(framing, filter))
     }
 
     /// Listens on an address; its connections arrive as `.accepted`.
@@ -103,15 +108,18 @@ extension Events {
     /// - Parameters:
     ///   - limits: of the connections that are accepted; nil takes the proactor's.
     ///   - backlog: connections that the kernel may hold unaccepted, a socket (listen(2)).
+    ///   - framing: how received bytes are cut into frames; each `.received` is one, then.
+    ///   - filter: what judges these frames before they become events.
     /// - Throws: `.addressInUse`, `.addressNotAvailable`, `.permissionDenied`, `.notFound` (a directory of a
     ///   Unix path), `.hostNotFound`, `.malformedEndpoint`, `.descriptorLimit`, `.shutDown`.
     @discardableResult
     public func listen(
-        on endpoint: Endpoint, limits: ConnectionLimits? = nil, backlog: Int = 4_096
+        on endpoint: Endpoint, limits: ConnectionLimits? = nil, backlog: Int = 4_096,
+        framing: Framing = .raw, filter: FrameFilter? = nil
     ) async throws(AIOError) -> Listener {
         let address = try await engine.firstAddress(of: endpoint)
         let core = try engine.listen(
-            on: address, backlog: backlog, isShared: false, sink: sink(limits))
+            on: address, backlog: backlog, isShared: false, sink: try sink(limits, framing, filter))
         return Listener(core)
     }
 
@@ -119,9 +127,12 @@ extension Events {
     /// `"unix:/run/x.sock"`.
     @discardableResult
     public func listen(
-        on endpoint: String, limits: ConnectionLimits? = nil, backlog: Int = 4_096
+        on endpoint: String, limits: ConnectionLimits? = nil, backlog: Int = 4_096,
+        framing: Framing = .raw, filter: FrameFilter? = nil
     ) async throws(AIOError) -> Listener {
-        try await listen(on: Endpoint(parsing: endpoint), limits: limits, backlog: backlog)
+        try await listen(
+            on: Endpoint(parsing: endpoint), limits: limits, backlog: backlog, framing: framing,
+            filter: filter)
     }
 
     /// Starts making a connection and returns at once. `.connected` follows, or `.closed` with
@@ -137,7 +148,7 @@ extension Events {
     @discardableResult
     public func connect(to endpoint: Endpoint, limits: ConnectionLimits? = nil) throws(AIOError) -> Connection
     {
-        Connection(try engine.connect(to: endpoint, sink: sink(limits)))
+        Connection(try engine.connect(to: endpoint, sink: try sink(limits)))
     }
 
     /// Starts making a connection to an address or name in text, as in `"example.org:25"`.

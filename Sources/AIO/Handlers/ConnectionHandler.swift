@@ -55,6 +55,7 @@ extension ConnectionHandler {
     func handle() async throws {
         let failure: (any Error)?
         do {
+            if let frames = self as? any FrameHandler { try frames.beginFraming() }
             try await connected()
             while true {
                 var attempt = try orEnd { try connection.core.tryRead(atMost: .max) }

@@ -1,5 +1,6 @@
 // `aio.listen(on:)` and `aio.serve(on:)`.
 
+import AIOFraming
 public import AIOKernel
 import AIOWorkers
 
@@ -34,7 +35,7 @@ extension Proactor {
         let core = ServerCore(engine: engine, options: options)
         let sink = ConnectionSink(
             place: options.executor.place, limits: options.connection ?? engine.configuration.connection,
-            observer: core)
+            observer: core, framePolicy: try engine.framePolicy(options.framing, options.filter))
         var listeners: [ListenerCore] = []
         do throws(AIOError) {
             for endpoint in endpoints {
@@ -78,6 +79,13 @@ extension Proactor {
 }
 
 extension Engine {
+    /// nil if there is nothing to it.
+    func framePolicy(_ framing: Framing, _ filter: FrameFilter?) throws(AIOError) -> FramePolicy? {
+        if framing.isRaw { return nil }
+        return try FramePolicy(
+            framing: framing, filter: filter, frameByteCountMax: configuration.inboundByteCountMax / 2)
+    }
+
     /// The address that an endpoint means for listening; a name is looked up off the workers.
     func firstAddress(of endpoint: Endpoint) async throws(AIOError) -> Endpoint {
         let result = await withCheckedContinuation { continuation in

@@ -1,6 +1,7 @@
 // Everything that can be chosen about a server, in one value.
 
 public import AIOBytes
+public import AIOFraming
 import AIOKernel
 public import AIOWorkers
 
@@ -8,6 +9,10 @@ public import AIOWorkers
 public struct ServerOptions: Sendable {
     /// Limits and deadlines of each connection; nil takes the proactor's.
     public var connection: ConnectionLimits?
+    /// How received bytes are cut into frames, on the worker; see `Framing`.
+    public var framing = Framing.raw
+    /// What judges these frames before the program gets them; nil: all pass. Needs a framing.
+    public var filter: FrameFilter?
     /// Where handlers run.
     public var executor = HandlerExecutor.worker
     /// Connections of this server open at a time; nil leaves it to the proactor's limit, at which accepting
@@ -60,6 +65,9 @@ public struct DrainReport: Sendable, Hashable {
 extension ServerOptions {
     func validate() throws(AIOError) {
         try connection?.validate()
+        if filter != nil, framing.isRaw {
+            throw AIOError(.invalidArgument, detail: "a filter judges frames, and framing is .raw")
+        }
         try check("connectionsMax", connectionsMax ?? 1, isAtLeast: 1)
         try check("connectionsPerPeerMax", connectionsPerPeerMax ?? 1, isAtLeast: 1)
         try check("backlog", backlog, isAtLeast: 0)

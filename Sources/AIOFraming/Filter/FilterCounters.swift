@@ -41,7 +41,7 @@ package final class FilterCounters: @unchecked Sendable {
         let index = judgement.rule ?? names.count
         precondition(index <= names.count, "a judgement of another filter")
         // SAFETY: the index is in bounds; see `init`.
-        unsafe cells[index].store(cells[index].load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        unsafe cells[index].wrappingAdd(1, ordering: .relaxed)
     }
 
     /// The counts now. Any thread.

@@ -23,6 +23,10 @@ public enum CloseReason: Sendable, Hashable {
     case stalled
     /// The peer did not read, and what waited for it reached the cap of the outbound queue.
     case slowConsumer
+    /// A frame was begun and not finished within `ConnectionLimits.frameTimeout`.
+    case frameTimedOut
+    /// A filter closed it.
+    case rejected
     /// Connecting failed, by the error of the last address that was tried, or by `.timedOut`.
     case connectFailed(AIOError)
     /// Reading or writing failed with something other than a reset; or, with `.timedOut`, a `close()` could
@@ -36,9 +40,10 @@ extension CloseReason {
     /// What a read or write of a connection that closed for this reason throws.
     func error(call: String) -> AIOError {
         switch self {
-        case .local, .peer, .aborted: AIOError(.closed, call: call)
+        case .local, .peer, .aborted, .rejected: AIOError(.closed, call: call)
         case .reset: AIOError(.connectionReset, call: call)
         case .idle: AIOError(.timedOut, call: call, detail: "the connection was idle")
+        case .frameTimedOut: AIOError(.timedOut, call: call, detail: "a frame was not whole in time")
         case .stalled: AIOError(.timedOut, call: call, detail: "the peer took nothing of what was written")
         case .slowConsumer: AIOError(.limitReached, call: call, detail: "outboundByteCountMax")
         case .connectFailed(let error), .failed(let error): error

@@ -2,6 +2,7 @@
 // the program. Called by the worker's input stage, and again for connections on its still-readable list.
 
 import AIOBytes
+import AIOFraming
 import AIOKernel
 import Synchronization
 
@@ -108,8 +109,9 @@ extension ConnectionCore {
             returnCredit(for: bytes)
             return
         }
-        shared.inbox.append(bytes)
         shared.hasReceived = true
+        if let framing = shared.framing { return deliverAndUnlock(bytes, to: framing, on: worker) }
+        shared.inbox.append(bytes)
         signalAndUnlock(on: worker)
     }
 
@@ -117,6 +119,9 @@ extension ConnectionCore {
     func signal(_ signals: ConnectionSignals, on worker: Worker) {
         lock.lock()
         shared.waitingSignals.formUnion(signals)
+        if signals.contains(.peerEnded), let framing = shared.framing {
+            return endInputAndUnlock(framing, on: worker)
+        }
         signalAndUnlock(on: worker)
     }
 
@@ -174,14 +179,16 @@ extension ConnectionCore {
         worker.counters.readPauses.increment()
         let wanted = wantedByteCount.load(ordering: .sequentiallyConsistent)
         if held.load(ordering: .sequentiallyConsistent) <= max(resumeMark, wanted - 1), clearReadPaused() {
-            return max(limits.receiveWindow, wanted) - held.load(ordering: .sequentiallyConsistent)
+            return wholeWindow - held.load(ordering: .sequentiallyConsistent)
         }
         return 0
     }
 
-    /// The receive window, or what a reader waits for if that is more.
+    /// The receive window, or what a reader waits for if that is more, or a whole frame.
     private var wholeWindow: Int {
-        max(limits.receiveWindow, wantedByteCount.load(ordering: .sequentiallyConsistent))
+        max(
+            limits.receiveWindow, wantedByteCount.load(ordering: .sequentiallyConsistent),
+            frameWindow.load(ordering: .sequentiallyConsistent))
     }
 
     /// How many bytes may be read in view of what is queued for the peer: see `OutputHold`.
@@ -224,6 +231,7 @@ extension ConnectionCore {
     func compactInbox(into slabs: SlabPool) {
         lock.lock()
         if !shared.inbox.isEmpty { shared.inbox.compact(into: slabs) }
+        shared.framing?.buffer.compact(into: slabs)
         lock.unlock()
     }
 }

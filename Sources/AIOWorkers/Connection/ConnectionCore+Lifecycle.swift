@@ -38,6 +38,7 @@ extension ConnectionCore {
             apply(io.machine.closeRequested(reason, queueIsEmpty: io.outbound.isEmpty), on: worker)
         }
         if requests.contains(.resumeReading) { resumeReading(on: worker) }
+        if requests.contains(.watchFrame) { armFrameDeadline(on: worker) }
     }
 
     private func queue(_ staged: consuming ByteQueue, on worker: Worker) {
@@ -132,6 +133,7 @@ extension ConnectionCore {
     func timerFired(on worker: Worker) {
         io.timer = nil
         io.hasWriteDeadline = false
+        io.hasFrameDeadline = false
         guard !io.machine.isClosed else { return }
         if io.machine.isConnecting {
             dialTimerFired(on: worker)
@@ -141,7 +143,7 @@ extension ConnectionCore {
             if let hold, hold.value.relieve(now: worker.now, freeByteCount: free) {
                 resumeReading(on: worker)
             }
-            let next = nextDeadline
+            let next = nextDeadline(on: worker)
             if worker.now < next.time {
                 // Lazily re-armed: activity only notes the time, and the timer finds out when it fires.
                 worker.setTimer(of: self, at: min(next.time, hold?.value.nextRelief ?? next.time))
@@ -151,9 +153,16 @@ extension ConnectionCore {
         }
     }
 
-    private enum DeadlineKind { case linger, idle, writeProgress }
+    private enum DeadlineKind { case linger, idle, writeProgress, frame }
 
-    private var nextDeadline: (time: MonotonicTime, kind: DeadlineKind) {
+    private func nextDeadline(on worker: Worker) -> (time: MonotonicTime, kind: DeadlineKind) {
+        let next = nextDeadlineOfTransport
+        guard io.machine.isOpen, isFramed, let frame = frameDeadline(on: worker) else { return next }
+        io.hasFrameDeadline = true
+        return frame < next.time ? (frame, .frame) : next
+    }
+
+    private var nextDeadlineOfTransport: (time: MonotonicTime, kind: DeadlineKind) {
         if io.machine.isEnding { return (io.waitsSince.advanced(by: limits.lingerTimeout), .linger) }
         let idle = io.lastActivity.advanced(by: limits.idleTimeout)
         guard io.isWriteBlocked else { return (idle, .idle) }
@@ -166,6 +175,7 @@ extension ConnectionCore {
         case .linger: io.machine.lingerDeadlinePassed()
         case .idle: io.machine.idleDeadlinePassed()
         case .writeProgress: io.machine.writeDeadlinePassed()
+        case .frame: io.machine.frameDeadlinePassed()
         }
     }
 

@@ -63,6 +63,10 @@ extension ConnectionCore {
         if io.machine.isEnding { io.waitsSince = worker.now }
         let left = unsent.wrappingSubtract(byteCount, ordering: .sequentiallyConsistent).newValue
         if left <= limits.lowWaterMark { fellBelowLowMark(on: worker) }
+        // The partner is `settle` of the frames.
+        if left <= limits.lowWaterMark, answerWaits.exchange(false, ordering: .sequentiallyConsistent) {
+            roomWasMade()
+        }
         // The partner is `wait`: a task says so and then looks at `unsent` again.
         if hasWaiters.load(ordering: .sequentiallyConsistent) { settleWaiters() }
     }

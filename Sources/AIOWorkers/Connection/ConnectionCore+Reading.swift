@@ -2,6 +2,7 @@
 // Called by AIO's Connection; the worker's side is in ConnectionCore+Input.
 
 package import AIOBytes
+import AIOFraming
 import AIOKernel
 import Synchronization
 
@@ -58,6 +59,7 @@ extension ConnectionCore {
     }
 
     private func attemptReadAndUnlock(atMost limit: Int, isOwner: Bool) throws -> ReadAttempt {
+        if let framing = shared.framing { return try attemptFrameAndUnlock(framing, isOwner: isOwner) }
         if let bytes = shared.inbox.popFirst(atMost: limit) {
             lock.unlock()
             returnCredit(for: bytes)
@@ -156,6 +158,12 @@ extension ConnectionCore {
             lock.unlock()
             throw AIOError(.misuse, call: "read", detail: "another task is reading this connection")
         }
+        guard shared.framing == nil else {
+            lock.unlock()
+            throw AIOError(
+                .misuse, call: "read",
+                detail: "this connection's bytes come in frames; frame(by: .raw) ends that")
+        }
         while true {
             if shared.inbox.byteCount >= goal || shared.isInputEnded {
                 let ending = shared.inputEnding(isSilenced: isSilenced.load(ordering: .relaxed))
@@ -195,7 +203,7 @@ extension ConnectionCore {
 
     /// Has the worker read until `byteCount` bytes are there, as long as the read waits; the partner is
     /// `roomInWindow`'s second look.
-    private func askFor(_ byteCount: Int) {
+    func askFor(_ byteCount: Int) {
         wantedByteCount.store(byteCount, ordering: .sequentiallyConsistent)
         guard readPaused.load(ordering: .sequentiallyConsistent), clearReadPaused() else { return }
         request(.resumeReading)
@@ -259,11 +267,12 @@ extension ConnectionCore.SharedSide {
     /// No more bytes will be put into the inbox.
     var isInputEnded: Bool {
         waitingSignals.contains(.peerEnded) || isClosed || isEndedByProgram || isDrainedOfInput
+            || framing?.isOver ?? false
     }
 
     /// Half of a message in the inbox is work in flight: its reader waits on, until the drain's deadline.
     private var isDrainedOfInput: Bool {
-        guard inbox.isEmpty else { return false }
+        guard inbox.isEmpty, framing?.buffer.isEmpty ?? true else { return false }
         switch drain {
         case .none: return false
         case .afterFirstBytes: return hasReceived
@@ -275,7 +284,12 @@ extension ConnectionCore.SharedSide {
     var readerMayGoOn: Bool { reader.isSuspended && readerNeedNotWait }
 
     var readerNeedNotWait: Bool {
-        inbox.byteCount >= reader.goal || isInputEnded || reader.isCancelled
+        hasWhatIsWaitedFor || isInputEnded || reader.isCancelled
+    }
+
+    private var hasWhatIsWaitedFor: Bool {
+        if let framing { return framing.buffer.next == .frame }
+        return inbox.byteCount >= reader.goal
     }
 
     /// Why there are no more bytes: an orderly end, or something that the reader has to know.

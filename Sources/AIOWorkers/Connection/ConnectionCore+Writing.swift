@@ -112,7 +112,7 @@ extension ConnectionCore {
     }
 
     /// The caller holds the lock.
-    private func stage(_ bytes: Bytes) {
+    func stage(_ bytes: Bytes) {
         if bytes.isEmpty { return }
         shared.staged.append(bytes)
         account(for: bytes)

@@ -3,6 +3,7 @@
 // are in the +Input, +Output and +Lifecycle files.
 
 package import AIOBytes
+import AIOFraming
 package import AIOKernel
 import Synchronization
 
@@ -39,6 +40,9 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
     /// Bytes that a reader waits for, if that is more than one: they are read even if the window is full or is
     /// smaller. Reader writes, worker reads; sequentially consistent, against `readPaused`.
     let wantedByteCount = Atomic<Int>(0)
+    /// The largest frame of the connection's framing, which the window has to let in; zero without one. Whoever sets the
+    /// framing writes, the worker reads: sequentially consistent, against `readPaused`.
+    let frameWindow = Atomic<Int>(0)
     /// Identifies the task that handles the connection (ConnectionCore+Ownership). Written and compared by that
     /// task; others find that they are not it.
     let owner = Atomic<UInt>(0)
@@ -57,6 +61,9 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
     /// Somebody waits for room, for a flush or for the end. Set under `lock`; the worker reads it without, after it
     /// lowered `unsent`: sequentially consistent, against `unsent`.
     let hasWaiters = Atomic<Bool>(false)
+    /// An answer of the connection's filter waits for room. Set under `lock`; the worker reads it without, after it lowered
+    /// `unsent`: sequentially consistent, against `unsent`.
+    let answerWaits = Atomic<Bool>(false)
     /// The program has closed: nothing is delivered any more but `.closed`. Set by the program, read by both.
     let isSilenced = Atomic<Bool>(false)
     /// Guards `shared`.
@@ -121,6 +128,7 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
             /// Kept for the actor that lives on it, which holds only a reference that does not.
             var globalExecutor: (any SerialExecutor)?
             var attachedValue: (any Sendable)?
+            var framing: ConnectionFraming?
         }
 
         private mutating func ensuredRarities() -> Rarities {
@@ -150,6 +158,12 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         var attachedValue: (any Sendable)? {
             get { rarities?.attachedValue }
             set { ensuredRarities().attachedValue = newValue }
+        }
+
+        /// nil: bytes are handed out as they come.
+        var framing: ConnectionFraming? {
+            get { rarities?.framing }
+            set { if rarities != nil || newValue != nil { ensuredRarities().framing = newValue } }
         }
 
         init(peer: Endpoint, local: Endpoint?) {
@@ -201,9 +215,8 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         /// While a graceful close is under way: since when nothing has moved. Else, while `isWriteBlocked`: since when it
         /// is.
         var waitsSince = MonotonicTime(nanoseconds: 0)
-        var dial: Dial?
-        /// nil while no more is queued than the high-water mark allows, which is always for most.
-        var hold: OutputHold.Boxed?
+        /// What most connections do not have, or not for long. Made when it is first needed.
+        private var rarities: Rarities?
         var timer: TimerWheel<TimerTarget>.Handle?
         /// The kernel may have more to read: the edge was seen and no short read since.
         var isReadable = false
@@ -213,9 +226,34 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         var isWriteBlocked = false
         /// The timer was set with the write deadline in mind, and has not fired since.
         var hasWriteDeadline = false
+        /// The same with the deadline of a frame.
+        var hasFrameDeadline = false
         var writeInterest = WriteInterest.whenBlocked
         var isInReadList = false
         var isInWriteList = false
+
+        private final class Rarities {
+            var dial: Dial?
+            var hold: OutputHold.Boxed?
+        }
+
+        private mutating func ensuredRarities() -> Rarities {
+            if let rarities { return rarities }
+            let made = Rarities()
+            rarities = made
+            return made
+        }
+
+        var dial: Dial? {
+            get { rarities?.dial }
+            set { if rarities != nil || newValue != nil { ensuredRarities().dial = newValue } }
+        }
+
+        /// nil while no more is queued than the high-water mark allows, which is always for most.
+        var hold: OutputHold.Boxed? {
+            get { rarities?.hold }
+            set { if rarities != nil || newValue != nil { ensuredRarities().hold = newValue } }
+        }
 
         var hasDescriptor: Bool { descriptor != nil }
         var hasHold: Bool { hold != nil }
@@ -240,6 +278,8 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         io = WorkerSide(
             machine: ConnectionMachine(acceptedWithDiscardsMax: sink.limits.lingerByteCountMax),
             descriptor: consume descriptor)
+        super.init()
+        takeFraming(from: sink)
     }
 
     /// A connection that is to be made.
@@ -254,6 +294,15 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         io = WorkerSide(
             machine: ConnectionMachine(connectingWithDiscardsMax: sink.limits.lingerByteCountMax),
             descriptor: nil)
+        super.init()
+        takeFraming(from: sink)
+    }
+
+    private func takeFraming(from sink: ConnectionSink) {
+        guard let policy = sink.framePolicy, !policy.framing.isRaw else { return }
+        let framing = ConnectionFraming(policy.framing, judge: policy.judge)
+        frameWindow.store(framing.buffer.frameByteCountMax, ordering: .relaxed)
+        shared.framing = framing
     }
 
     // The worker's entries.
@@ -332,6 +381,7 @@ extension ConnectionCore {
         isSilenced.store(true, ordering: .releasing)
         lock.lock()
         let discarded = shared.inbox.take()
+        let discardedFrames = shared.framing?.buffer.removeAll() ?? 0
         let writers = shared.endWriting(reason)
         shared.isEndedByProgram = true
         if !shared.requests.contains(.abort), shared.requests.isDisjoint(with: request) {
@@ -343,6 +393,7 @@ extension ConnectionCore {
         unsafe reader?.resume()
         for writer in writers { writer.resume() }
         release(discarded)
+        returnCredit(byteCount: discardedFrames)
     }
 
     package var peer: Endpoint { lock.withLock { shared.peerEndpoint } }
@@ -401,6 +452,21 @@ extension ConnectionCore {
         return signals
     }
 
+    /// Signals that were taken, and are not to be told yet.
+    package func putBack(_ signals: ConnectionSignals) {
+        lock.withLock { shared.waitingSignals.formUnion(signals) }
+    }
+
+    /// The consumer has looked at this connection for long enough, and will look again. True if it has to put it at the end of
+    /// what it looks at; else it is on its way already.
+    package func willBeTakenAgain() -> Bool {
+        lock.withLock {
+            guard !shared.isSignalled else { return false }
+            shared.isSignalled = true
+            return true
+        }
+    }
+
     /// Why it closed; nil before it has.
     package var closeReason: CloseReason? { lock.withLock { shared.closeReason } }
 
@@ -410,7 +476,13 @@ extension ConnectionCore {
     /// The program has taken `bytes`: returns their credit, and has the worker read on if it had stopped.
     package func returnCredit(for bytes: Bytes) {
         bytes.delivered()
-        let left = held.wrappingSubtract(bytes.count, ordering: .sequentiallyConsistent).newValue
+        returnCredit(byteCount: bytes.count)
+    }
+
+    /// The same for bytes that count as delivered already.
+    func returnCredit(byteCount: Int) {
+        guard byteCount > 0 else { return }
+        let left = held.wrappingSubtract(byteCount, ordering: .sequentiallyConsistent).newValue
         guard left <= resumeMark, readPaused.load(ordering: .sequentiallyConsistent) else { return }
         if clearReadPaused() { request(.resumeReading) }
     }

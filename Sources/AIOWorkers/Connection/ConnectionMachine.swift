@@ -230,6 +230,14 @@ package struct ConnectionMachine: ~Copyable, Sendable {
         }
     }
 
+    /// A frame has begun and was not whole in time.
+    package mutating func frameDeadlinePassed() -> Action {
+        switch state {
+        case .open: return close(.frameTimedOut, reset: false)
+        case .connecting, .flushing, .lingering, .closed: return .none
+        }
+    }
+
     /// The peer has taken nothing of what waits for it for too long.
     package mutating func writeDeadlinePassed() -> Action {
         switch state {

@@ -31,6 +31,8 @@ package struct ConnectionRequests: OptionSet, Sendable {
     package static let abort = ConnectionRequests(rawValue: 16)
     /// The window opened: read on.
     package static let resumeReading = ConnectionRequests(rawValue: 32)
+    /// A frame has begun that is to be whole in time.
+    package static let watchFrame = ConnectionRequests(rawValue: 64)
 }
 
 /// What became of a `send`.

@@ -42,18 +42,25 @@ package final class ConnectionSink: Sendable {
     package let events: CompletionQueue?
     package let place: HandlerPlace
     package let observer: (any ConnectionObserver)?
+    /// nil: bytes are handed out as they come.
+    package let framePolicy: FramePolicy?
 
     /// Connections of the event stream.
-    package init(events: CompletionQueue, limits: ConnectionLimits) {
+    package init(events: CompletionQueue, limits: ConnectionLimits, framePolicy: FramePolicy? = nil) {
         self.limits = limits
+        self.framePolicy = framePolicy
         self.events = events
         place = .global
         observer = nil
     }
 
     /// Connections of tasks.
-    package init(place: HandlerPlace, limits: ConnectionLimits, observer: (any ConnectionObserver)?) {
+    package init(
+        place: HandlerPlace, limits: ConnectionLimits, observer: (any ConnectionObserver)?,
+        framePolicy: FramePolicy? = nil
+    ) {
         self.limits = limits
+        self.framePolicy = framePolicy
         events = nil
         self.place = place
         self.observer = observer

@@ -4,7 +4,7 @@
 
 package import AIOBytes
 package import AIOKernel
-import Synchronization
+package import Synchronization
 
 /// An I/O worker: a raw pthread that does all I/O of its connections, and nothing else.
 ///
@@ -60,6 +60,9 @@ package final class Worker: JobThread, @unchecked Sendable {
 
     /// Handlers that have begun and not ended, wherever they run: this thread ends after them.
     let handlers = Atomic<Int>(0)
+
+    /// Frames that the program has taken. Whoever takes them adds.
+    package let framesSurfaced = Atomic<UInt64>(0)
 
     // One writer (this thread), any reader.
     package let counters = WorkerCounters()

@@ -43,6 +43,7 @@ package struct WorkerCounters: ~Copyable, Sendable {
     package let acceptsShed = Counter()
     package let readPauses = Counter()
     package let readHolds = Counter()
+    package let readerWakesAvoided = Counter()
     package let compactions = Counter()
 
     package init() {}

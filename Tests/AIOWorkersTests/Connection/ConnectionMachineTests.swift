@@ -170,7 +170,7 @@ extension SplitMix64 {
     fileprivate mutating func stimulus() -> Stimulus {
         let abrupt: Set<Stimulus> = [
             .connectFails, .tooManyBytesArrive, .resets, .breaks, .abort, .connectDeadline, .idleDeadline,
-            .writeDeadline, .lingerDeadline,
+            .frameDeadline, .writeDeadline, .lingerDeadline,
         ]
         while true {
             let stimulus = Stimulus.allCases.randomElement(using: &self)!
@@ -364,6 +364,10 @@ private struct Story {
             demand((stimulus == .breaks || isUnsent) && wasOpened, "nothing broke")
         case .idle:
             demand(stimulus == .idleDeadline && wasOpened && !before.contains(.isEnding), "it was not idle")
+        case .frameTimedOut:
+            demand(stimulus == .frameDeadline && before.contains(.isOpen), "no frame was late")
+        case .rejected:
+            demand(false, "nobody said so")
         case .stalled:
             demand(stimulus == .writeDeadline && before.contains(.isOpen), "nothing was stalled")
         case .connectFailed:

@@ -34,7 +34,7 @@ enum Stimulus: Hashable, CaseIterable {
     case close, closeBehindQueue
     case shutDown, shutDownBehindQueue
     case abort
-    case connectDeadline, idleDeadline, writeDeadline, lingerDeadline
+    case connectDeadline, idleDeadline, frameDeadline, writeDeadline, lingerDeadline
 
     static let refused = AIOError(.connectionRefused, call: "connect")
     static let wasReset = AIOError(.connectionReset, call: "recv")
@@ -63,6 +63,7 @@ extension ConnectionMachine {
         case .abort: abortRequested(.aborted)
         case .connectDeadline: connectDeadlinePassed()
         case .idleDeadline: idleDeadlinePassed()
+        case .frameDeadline: frameDeadlinePassed()
         case .writeDeadline: writeDeadlinePassed()
         case .lingerDeadline: lingerDeadlinePassed()
         }
@@ -171,7 +172,7 @@ extension Phase {
             .abort: Cell(.close(.aborted), .closed),
             .connectDeadline: Cell(.close(.connectFailed(Stimulus.late)), .closed),
         ],
-        ignored: [.peerEnds, .flushed, .idleDeadline, .writeDeadline, .lingerDeadline])
+        ignored: [.peerEnds, .flushed, .idleDeadline, .frameDeadline, .writeDeadline, .lingerDeadline])
 
     private static let connectingToFinishRow = Row(
         [.isConnecting],
@@ -190,7 +191,8 @@ extension Phase {
             .connectDeadline: Cell(.close(.connectFailed(Stimulus.late)), .closed),
         ],
         ignored: [
-            .peerEnds, .flushed, .finish, .finishBehindQueue, .idleDeadline, .writeDeadline, .lingerDeadline,
+            .peerEnds, .flushed, .finish, .finishBehindQueue, .idleDeadline, .frameDeadline, .writeDeadline,
+            .lingerDeadline,
         ])
 
     // The discard allowance is for what comes after a close: an open connection takes any number of bytes.
@@ -210,6 +212,7 @@ extension Phase {
             .shutDownBehindQueue: Cell(.flush(.shutDown), .flushing),
             .abort: Cell(.cut(.aborted), .closed),
             .idleDeadline: Cell(.close(.idle), .closed),
+            .frameDeadline: Cell(.close(.frameTimedOut), .closed),
             .writeDeadline: Cell(.cut(.stalled), .closed),
         ],
         ignored: [.connected, .connectFails, .flushed, .connectDeadline, .lingerDeadline])
@@ -229,6 +232,7 @@ extension Phase {
             .shutDownBehindQueue: Cell(.flush(.shutDown), .flushing),
             .abort: Cell(.cut(.aborted), .closed),
             .idleDeadline: Cell(.close(.idle), .closed),
+            .frameDeadline: Cell(.close(.frameTimedOut), .closed),
             .writeDeadline: Cell(.cut(.stalled), .closed),
         ],
         ignored: [.connected, .connectFails, .finish, .finishBehindQueue, .connectDeadline, .lingerDeadline])
@@ -249,6 +253,7 @@ extension Phase {
             .shutDownBehindQueue: Cell(.flush(.shutDown), .flushing),
             .abort: Cell(.cut(.aborted), .closed),
             .idleDeadline: Cell(.close(.idle), .closed),
+            .frameDeadline: Cell(.close(.frameTimedOut), .closed),
             .writeDeadline: Cell(.cut(.stalled), .closed),
         ],
         ignored: [
@@ -272,6 +277,7 @@ extension Phase {
             .shutDownBehindQueue: Cell(.flush(.shutDown), .flushingAfterPeersEnd),
             .abort: Cell(.cut(.aborted), .closed),
             .idleDeadline: Cell(.close(.idle), .closed),
+            .frameDeadline: Cell(.close(.frameTimedOut), .closed),
             .writeDeadline: Cell(.cut(.stalled), .closed),
         ],
         ignored: [.connected, .connectFails, .peerEnds, .flushed, .connectDeadline, .lingerDeadline])
@@ -290,6 +296,7 @@ extension Phase {
             .shutDownBehindQueue: Cell(.flush(.shutDown), .flushingAfterPeersEnd),
             .abort: Cell(.cut(.aborted), .closed),
             .idleDeadline: Cell(.close(.idle), .closed),
+            .frameDeadline: Cell(.close(.frameTimedOut), .closed),
             .writeDeadline: Cell(.cut(.stalled), .closed),
         ],
         ignored: [
@@ -311,7 +318,7 @@ extension Phase {
         ],
         ignored: [
             .connected, .connectFails, .finish, .finishBehindQueue, .close, .closeBehindQueue, .shutDown,
-            .shutDownBehindQueue, .connectDeadline, .idleDeadline, .writeDeadline,
+            .shutDownBehindQueue, .connectDeadline, .idleDeadline, .frameDeadline, .writeDeadline,
         ])
 
     private static let flushingAfterPeersEndRow = Row(
@@ -327,7 +334,7 @@ extension Phase {
         ],
         ignored: [
             .connected, .connectFails, .peerEnds, .finish, .finishBehindQueue, .close, .closeBehindQueue,
-            .shutDown, .shutDownBehindQueue, .connectDeadline, .idleDeadline, .writeDeadline,
+            .shutDown, .shutDownBehindQueue, .connectDeadline, .idleDeadline, .frameDeadline, .writeDeadline,
         ])
 
     // Everything is in the kernel: whatever ends it now, the close that was asked for is what happened.
@@ -344,7 +351,7 @@ extension Phase {
         ],
         ignored: [
             .connected, .connectFails, .flushed, .finish, .finishBehindQueue, .close, .closeBehindQueue,
-            .shutDown, .shutDownBehindQueue, .connectDeadline, .idleDeadline, .writeDeadline,
+            .shutDown, .shutDownBehindQueue, .connectDeadline, .idleDeadline, .frameDeadline, .writeDeadline,
         ])
 
     private static let closedRow = Row(
@@ -356,7 +363,7 @@ extension Phase {
         ignored: [
             .connected, .connectFails, .peerEnds, .resets, .breaks, .flushed, .finish, .finishBehindQueue,
             .close, .closeBehindQueue, .shutDown, .shutDownBehindQueue, .abort, .connectDeadline,
-            .idleDeadline, .writeDeadline, .lingerDeadline,
+            .idleDeadline, .frameDeadline, .writeDeadline, .lingerDeadline,
         ])
 }
 
