@@ -13,7 +13,10 @@ private let pageBytes = [UInt8](repeating: 7, count: 4_096)
     @Test(.enabled(if: DiskKernel.linuxIsExt4, "/tmp is not ext4: the simulation is not compared with Linux"))
     func `Linux itself is asked`() throws {
         let bench = try DiskBench(.linux, contents: pageBytes)
-        #expect(try bench.run(bench.read(512, at: 0, of: bench.open())).map(\.result.count) == [512])
+        let read = try bench.run(bench.read(512, at: 0, of: bench.open()))
+        #expect(
+            read.map(\.result.count) == [512] && read[0].request.buffer.contents[...] == pageBytes.prefix(512)
+        )
     }
 
     // MARK: Contents
