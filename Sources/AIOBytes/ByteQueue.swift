@@ -122,6 +122,23 @@ package struct ByteQueue: ~Copyable, Sendable {
         return part
     }
 
+    /// Takes the first `byteCount` bytes, of which there must be as many, if they lie within the first slice; else
+    /// nil, and nothing is taken. What comes out are the bytes of `kept`, counted from the first byte taken. All that
+    /// is taken counts as delivered.
+    package mutating func popDelivered(byteCount n: Int, keeping kept: Range<Int>) -> Bytes? {
+        precondition(n > 0 && kept.lowerBound >= 0 && kept.upperBound <= n, "keeping more than is taken")
+        guard n <= head.count else { return nil }
+        head.deliveredFirst(byteCount: n)
+        let taken = head.slice(kept)
+        byteCount -= n
+        if n == head.count {
+            advance()
+        } else {
+            head.removeFirst(byteCount: n)
+        }
+        return taken
+    }
+
     /// Drops the first `n` bytes, of which there must be as many: what a short write got rid of.
     package mutating func dropFirst(byteCount n: Int) {
         precondition(n >= 0 && n <= byteCount, "dropping more bytes than there are")

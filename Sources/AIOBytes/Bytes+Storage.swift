@@ -29,13 +29,43 @@ extension Bytes {
         return unsafe Bytes(storage: storage, origin: origin, bounds: startIndex..<endIndex + next.count)
     }
 
+    /// The bytes of `range`, counted from the first byte, with indices from 0. They must be there.
+    @inline(__always)
+    func slice(_ range: Range<Int>) -> Bytes {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range out of bounds")
+        guard !range.isEmpty else { return Bytes() }
+        // SAFETY: the range is within these bytes, so there is an origin, and it keeps their storage.
+        return unsafe Bytes(
+            storage: storage, origin: origin.unsafelyUnwrapped + startIndex + range.lowerBound,
+            bounds: 0..<range.count)
+    }
+
+    /// Drops the first `n` bytes, of which there must be more. The indices start at 0 then.
+    ///
+    /// In place, because a slice would be retained and this value released, for every frame of a slice.
+    @inline(__always)
+    mutating func removeFirst(byteCount n: Int) {
+        precondition(n >= 0 && n < count, "dropping all bytes, or more")
+        // SAFETY: there is a byte at the new origin, in the same storage.
+        unsafe origin = unsafe origin.unsafelyUnwrapped + startIndex + n
+        end = count - n
+        start = 0
+    }
+
+    /// `delivered()` for the first `n` bytes, of which there must be as many.
+    @inline(__always)
+    func deliveredFirst(byteCount n: Int) {
+        assert(n <= count)
+        storage?.discharge(n)
+    }
+
     /// The engine no longer holds these bytes: somebody has taken them. Any thread.
     ///
     /// Call it once for each byte that `SlabPool` handed out, in whatever slices; bytes with storage of
     /// their own ignore it.
     package func delivered() {
         guard !isEmpty else { return }
-        storage?.account?.discharge(count)
+        storage?.discharge(count)
     }
 }
 

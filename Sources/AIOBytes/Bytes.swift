@@ -19,21 +19,18 @@
 /// `compacted()` for bytes that you mean to keep. Two values are equal when their bytes are.
 @safe
 public struct Bytes: @unchecked Sendable {
-    // Proof for @unchecked Sendable: all fields are constants. The slab's header is a constant too, of a
-    // pointer and Sendable parts. The memory behind `origin` is a literal or part of the slab, written by
+    // Proof for @unchecked Sendable: a value, whose fields nobody else can change. The slab's header is a
+    // constant, of a pointer and Sendable parts. The memory behind `origin` is a literal or part of the slab, written by
     // one owner before this value was made and never after: the invariant in Slab.swift.
 
     @usableFromInline let storage: Slab?
 
     /// The address of index 0; nil when empty. Between `startIndex` and `endIndex` it may be read for as
     /// long as `storage` is retained.
-    @usableFromInline let origin: UnsafeRawPointer?
+    @usableFromInline var origin: UnsafeRawPointer?
 
-    /// The index of the first byte: 0 unless this is a slice of another value.
-    public let startIndex: Int
-
-    /// One past the index of the last byte.
-    public let endIndex: Int
+    @usableFromInline var start: Int
+    @usableFromInline var end: Int
 
     // MARK: initialisers
 
@@ -42,8 +39,8 @@ public struct Bytes: @unchecked Sendable {
     public init() {
         storage = nil
         unsafe origin = nil
-        startIndex = 0
-        endIndex = 0
+        start = 0
+        end = 0
     }
 
     /// A copy of `bytes`.
@@ -87,6 +84,12 @@ public struct Bytes: @unchecked Sendable {
     }
 
     // MARK: access
+
+    /// The index of the first byte: 0 unless this is a slice of another value.
+    @inlinable public var startIndex: Int { start }
+
+    /// One past the index of the last byte.
+    @inlinable public var endIndex: Int { end }
 
     /// Calls `body` with the bytes. The span cannot leave the closure.
     @inlinable
@@ -134,8 +137,8 @@ public struct Bytes: @unchecked Sendable {
     init(storage: Slab?, origin: UnsafeRawPointer?, bounds: Range<Int>) {
         self.storage = bounds.isEmpty ? nil : storage
         unsafe self.origin = bounds.isEmpty ? nil : origin
-        startIndex = bounds.lowerBound
-        endIndex = bounds.upperBound
+        start = bounds.lowerBound
+        end = bounds.upperBound
     }
 
     /// `count` bytes from `first` on, which `storage` keeps alive, with indices from 0.

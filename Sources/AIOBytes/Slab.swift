@@ -70,9 +70,15 @@ package final class Slab: ManagedBuffer<SlabHeader, UInt8> {
     /// The bytes of memory that this slab keeps alive.
     var byteCount: Int { unsafe withUnsafeMutablePointerToHeader { unsafe $0.pointee.byteCount } }
 
-    // SAFETY, of all three: the header is set when the slab is made, never changes, and lives as long. Through the
+    // SAFETY, of all these: the header is set when the slab is made, never changes, and lives as long. Through the
     // pointer because `header` is checked for exclusive access at run time, at each use.
     var account: SlabAccount? { unsafe withUnsafeMutablePointerToHeader { unsafe $0.pointee.account } }
+
+    /// Tells the account, if there is one, of bytes that are no longer held.
+    @inline(__always)
+    func discharge(_ byteCount: Int) {
+        unsafe withUnsafeMutablePointerToHeader { unsafe $0.pointee.account?.discharge(byteCount) }
+    }
 
     deinit {
         // Bytes that were dropped without being delivered hold no memory any more, so they stop counting

@@ -82,13 +82,12 @@ extension FrameBuffer {
         let end = at.seenEnd + byteCount
         let frameByteCount = rest.byteCount + end - at.cutEnd
         guard let payload = payload(of: frameByteCount, header, trailer) else { return }
-        let verdict: FrameVerdict
+        var verdict: FrameVerdict?
         if rest.isEmpty {
-            let frame = span.extracting(at.cutEnd..<end)
-            verdict = judged(frame.extracting(payload))
+            if judges { verdict = judged(span.extracting(at.cutEnd..<end).extracting(payload)) }
         } else {
             // What has come of it before is the rest, and it is the first frame that ends in this piece.
-            verdict = judgedJoining(piece[..<end], payload)
+            if judges { verdict = judgedJoining(piece[..<end], payload) }
             cut.append(contentsOf: rest.take())
         }
         append(frameByteCount, payload, verdict)
@@ -122,7 +121,7 @@ extension FrameBuffer {
             failure = error
         case .deliver(let header, let trailer):
             guard let payload = payload(of: rest.byteCount, header, trailer) else { return }
-            let verdict = judgedJoining(Bytes(), payload)
+            let verdict = judges ? judgedJoining(Bytes(), payload) : nil
             let frameByteCount = rest.byteCount
             cut.append(contentsOf: rest.take())
             append(frameByteCount, payload, verdict)
@@ -150,14 +149,15 @@ extension FrameBuffer {
 
     // MARK: verdicts
 
-    private func judged(_ payload: RawSpan) -> FrameVerdict {
-        guard let judge, !framer.isRaw else { return .pass }
-        return judge(payload, isAtBegin && cuts.isEmpty)
+    /// Raw pieces are no frames.
+    private var judges: Bool { judge != nil && !framer.isRaw }
+
+    private func judged(_ payload: RawSpan) -> FrameVerdict? {
+        judge?(payload, isAtBegin && cuts.isEmpty)
     }
 
     /// The verdict about a frame that is the rest and `end`, joined for no longer than it takes.
-    private func judgedJoining(_ end: Bytes, _ payload: Range<Int>) -> FrameVerdict {
-        guard judge != nil, !framer.isRaw else { return .pass }
+    private func judgedJoining(_ end: Bytes, _ payload: Range<Int>) -> FrameVerdict? {
         var parts: [Bytes] = []
         rest.forEachPrefix(upTo: .max) { parts.append($0) }
         if !end.isEmpty { parts.append(end) }
@@ -165,10 +165,11 @@ extension FrameBuffer {
         return frame.withRawSpan { judged($0.extracting(payload)) }
     }
 
-    private mutating func append(_ rawByteCount: Int, _ payload: Range<Int>, _ verdict: FrameVerdict) {
-        let kind: Cut.Kind
+    /// Puts a frame at the end of what can be taken; without a verdict, it passes.
+    private mutating func append(_ rawByteCount: Int, _ payload: Range<Int>, _ verdict: FrameVerdict?) {
+        var kind = Cut.Kind.frame
         switch verdict {
-        case .pass: kind = .frame
+        case nil, .pass: break
         case .drop: kind = .dropped
         case .close: kind = .close
         case .answer(let answer, let thenClose):
@@ -206,31 +207,21 @@ extension FrameBuffer {
     }
 
     private mutating func takePayload(of first: Cut) -> Bytes {
-        let part = takePart(atMost: first.rawByteCount)
         let payload = first.payloadStart..<first.payloadStart + first.payloadByteCount
-        if part.count == first.rawByteCount { return Bytes(part[payload]) }
+        if let taken = cut.popDelivered(byteCount: first.rawByteCount, keeping: payload) { return taken }
         // It spans several slices. The payload may lie within one of them all the same.
-        let isWanted = first.kind == .frame
         var parts: [Bytes] = []
-        var next = part
         var offset = 0
-        while true {
-            let wanted = payload.clamped(to: offset..<offset + next.count)
-            if isWanted, !wanted.isEmpty {
-                parts.append(next[wanted.lowerBound - offset..<wanted.upperBound - offset])
+        while offset < first.rawByteCount {
+            let part = cut.popFirst(atMost: first.rawByteCount - offset)!
+            part.delivered()
+            let wanted = payload.clamped(to: offset..<offset + part.count)
+            if first.kind == .frame, !wanted.isEmpty {
+                parts.append(part[wanted.lowerBound - offset..<wanted.upperBound - offset])
             }
-            offset += next.count
-            if offset == first.rawByteCount { break }
-            next = takePart(atMost: first.rawByteCount - offset)
+            offset += part.count
         }
         return parts.count == 1 ? Bytes(parts[0]) : Bytes(joining: parts)
-    }
-
-    /// The first slice of what is cut, or the beginning of it. It counts as delivered.
-    private mutating func takePart(atMost byteCount: Int) -> Bytes {
-        let part = cut.popFirst(atMost: byteCount)!
-        part.delivered()
-        return part
     }
 }
 

@@ -20,18 +20,6 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-extension SlabPool {
-    /// Receives exactly `bytes`, as if a socket had had just them.
-    func receive(_ bytes: Bytes) -> Bytes {
-        let (filled, received) = receive(atMost: max(1, bytes.count), expecting: bytes.count) { span in
-            span.append(copying: bytes)
-            return bytes.count
-        }
-        precondition(filled == bytes.count)
-        return received
-    }
-}
-
 /// How pieces lie in memory.
 enum Placement: CaseIterable {
     /// One behind another in one slab.

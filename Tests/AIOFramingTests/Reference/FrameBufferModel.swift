@@ -1,5 +1,5 @@
 // What a `FrameBuffer` ought to do, as an array of bytes that is cut when somebody asks, by the reference; and a buffer
-// and its model side by side, which are given the same to do and compared.
+// and its model side by side, which are given the same to do and compared. Also compiled into Tests/Fuzz.
 
 import AIOBytes
 import AIOFraming
@@ -200,5 +200,17 @@ struct FrameBufferAndModel: ~Copyable {
         guard buffer.frameCount == 0 else { return }
         expect(buffer.failure?.code, coming.failure, "the failure")
         expect(buffer.isInsideFrame, !coming.isStopped && (!model.held.isEmpty || model.isSkipping), "inside")
+    }
+}
+
+extension SlabPool {
+    /// Receives exactly `bytes`, as if a socket had had just them.
+    func receive(_ bytes: Bytes) -> Bytes {
+        let (filled, received) = receive(atMost: max(1, bytes.count), expecting: bytes.count) { span in
+            span.append(copying: bytes)
+            return bytes.count
+        }
+        precondition(filled == bytes.count)
+        return received
     }
 }
