@@ -122,9 +122,9 @@ package struct ByteQueue: ~Copyable, Sendable {
         return part
     }
 
-    /// Takes the first `byteCount` bytes, of which there must be as many, if they lie within the first slice; else
-    /// nil, and nothing is taken. What comes out are the bytes of `kept`, counted from the first byte taken. All that
-    /// is taken counts as delivered.
+    /// Takes the first `byteCount` bytes, of which there must be as many, if they lie within the first slice;
+    /// else nil, and nothing is taken. What comes out are the bytes of `kept`, counted from the first byte
+    /// taken. All that is taken counts as delivered.
     package mutating func popDelivered(byteCount n: Int, keeping kept: Range<Int>) -> Bytes? {
         precondition(n > 0 && kept.lowerBound >= 0 && kept.upperBound <= n, "keeping more than is taken")
         guard n <= head.count else { return nil }

@@ -20,8 +20,8 @@
 @safe
 public struct Bytes: @unchecked Sendable {
     // Proof for @unchecked Sendable: a value, whose fields nobody else can change. The slab's header is a
-    // constant, of a pointer and Sendable parts. The memory behind `origin` is a literal or part of the slab, written by
-    // one owner before this value was made and never after: the invariant in Slab.swift.
+    // constant, of a pointer and Sendable parts. The memory behind `origin` is a literal or part of the slab,
+    // written by one owner before this value was made and never after: the invariant in Slab.swift.
 
     @usableFromInline let storage: Slab?
 

@@ -31,7 +31,11 @@ package struct SlabHeader {
     /// Where the block goes when the slab dies; nil for a private slab.
     let home: SlabBlocks?
     /// Who counts what is undelivered in here; nil when nobody does.
-    let account: SlabAccount?
+    ///
+    /// One reference, which the header owns. Unmanaged, because a look at a strong one retains and releases
+    /// it, for every read and every frame. That is safe: it is set when the slab is made, never changes, and
+    /// is let go of in the slab's `deinit`, when nobody can look any more.
+    let account: Unmanaged<SlabAccount>?
 }
 
 /// A block of memory, kept alive by the slices of it.
@@ -44,7 +48,9 @@ package final class Slab: ManagedBuffer<SlabHeader, UInt8> {
         let buffer = Slab.create(minimumCapacity: byteCount) { buffer in
             // SAFETY: the tail lives exactly as long as the object whose header points at it.
             let base = unsafe buffer.withUnsafeMutablePointerToElements { UnsafeMutableRawPointer($0) }
-            return unsafe SlabHeader(base: base, byteCount: byteCount, home: nil, account: account)
+            return unsafe SlabHeader(
+                base: base, byteCount: byteCount, home: nil,
+                account: account.map { unsafe .passRetained($0) })
         }
         // SAFETY: `create` on a subclass returns an instance of that subclass; it is typed as the base
         // class.
@@ -57,7 +63,8 @@ package final class Slab: ManagedBuffer<SlabHeader, UInt8> {
         let buffer = Slab.create(minimumCapacity: 0) { _ in
             unsafe _ = block.bindMemory(to: UInt8.self, capacity: home.blockByteCount)
             return unsafe SlabHeader(
-                base: block, byteCount: home.blockByteCount, home: home, account: account)
+                base: block, byteCount: home.blockByteCount, home: home,
+                account: .passRetained(account))
         }
         // SAFETY: as in `makePrivate`.
         return unsafe unsafeDowncast(buffer, to: Slab.self)
@@ -70,20 +77,33 @@ package final class Slab: ManagedBuffer<SlabHeader, UInt8> {
     /// The bytes of memory that this slab keeps alive.
     var byteCount: Int { unsafe withUnsafeMutablePointerToHeader { unsafe $0.pointee.byteCount } }
 
-    // SAFETY, of all these: the header is set when the slab is made, never changes, and lives as long. Through the
-    // pointer because `header` is checked for exclusive access at run time, at each use.
-    var account: SlabAccount? { unsafe withUnsafeMutablePointerToHeader { unsafe $0.pointee.account } }
+    // SAFETY, of all these: the header is set when the slab is made, never changes, and lives as long.
+    // Through the pointer because `header` is checked for exclusive access at run time, at each use.
+    var account: SlabAccount? {
+        unsafe withUnsafeMutablePointerToHeader { unsafe $0.pointee.account?.takeUnretainedValue() }
+    }
+
+    /// Tells the account, if there is one, of bytes that are held from now on.
+    @inline(__always)
+    func charge(_ byteCount: Int) {
+        unsafe withUnsafeMutablePointerToHeader {
+            unsafe $0.pointee.account?._withUnsafeGuaranteedRef { $0.charge(byteCount) }
+        }
+    }
 
     /// Tells the account, if there is one, of bytes that are no longer held.
     @inline(__always)
     func discharge(_ byteCount: Int) {
-        unsafe withUnsafeMutablePointerToHeader { unsafe $0.pointee.account?.discharge(byteCount) }
+        unsafe withUnsafeMutablePointerToHeader {
+            unsafe $0.pointee.account?._withUnsafeGuaranteedRef { $0.discharge(byteCount) }
+        }
     }
 
     deinit {
         // Bytes that were dropped without being delivered hold no memory any more, so they stop counting
         // here.
-        header.account?.settle()
+        let header = header
+        unsafe header.account?.takeRetainedValue().settle()
         // SAFETY: no slice is left, hence no reader; this was the only slab over the block.
         unsafe header.home?.giveBack(header.base)
     }

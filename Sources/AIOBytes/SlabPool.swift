@@ -192,7 +192,7 @@ package final class SlabPool {
     /// The next `byteCount` bytes of the current slab as a charged slice; moves the cursor past them.
     private func publish(_ byteCount: Int, of slab: Slab) -> Bytes {
         guard byteCount > 0 else { return Bytes() }
-        slab.account?.charge(byteCount)
+        slab.charge(byteCount)
         // SAFETY: these bytes have just been written, and from here on nobody writes them.
         let bytes = unsafe Bytes(storage: slab, first: slab.base + cursor, count: byteCount)
         cursor += byteCount

@@ -137,6 +137,7 @@ extension FrameBuffer {
     }
 
     /// Where the payload is in a frame; nil, and a failure, if that is nowhere.
+    @inline(__always)
     private mutating func payload(of frameByteCount: Int, _ header: Int, _ trailer: Int) -> Range<Int>? {
         guard header >= 0, header <= frameByteCount, trailer >= 0, trailer <= frameByteCount - header else {
             failure = .framerMisbehaved(
@@ -167,20 +168,25 @@ extension FrameBuffer {
 
     /// Puts a frame at the end of what can be taken; without a verdict, it passes.
     private mutating func append(_ rawByteCount: Int, _ payload: Range<Int>, _ verdict: FrameVerdict?) {
-        var kind = Cut.Kind.frame
-        switch verdict {
-        case nil, .pass: break
-        case .drop: kind = .dropped
-        case .close: kind = .close
-        case .answer(let answer, let thenClose):
-            kind = thenClose ? .answerThenClose : .answer
-            answers.append(answer)
-        }
-        isClosing = kind == .close || kind == .answerThenClose
+        let kind = verdict.map { note($0) } ?? .frame
         cuts.append(
             Cut(
                 rawByteCount: rawByteCount, payloadStart: payload.lowerBound, payloadByteCount: payload.count,
                 kind: kind))
+    }
+
+    private mutating func note(_ verdict: FrameVerdict) -> Cut.Kind {
+        switch verdict {
+        case .pass: return .frame
+        case .drop: return .dropped
+        case .close:
+            isClosing = true
+            return .close
+        case .answer(let answer, let thenClose):
+            answers.append(answer)
+            isClosing = thenClose
+            return thenClose ? .answerThenClose : .answer
+        }
     }
 
     // MARK: taking
