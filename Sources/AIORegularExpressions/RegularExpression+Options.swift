@@ -35,8 +35,8 @@ extension RegularExpression {
         /// they are begun anew; if that happens too often in one frame, it is matched without them, which is slower and comes
         /// to the same result.
         public var memoryByteCountMax = 1 << 20
-        /// Instructions of the compiled expression, of which a character is about one: 2,000. A byte of a frame is never
-        /// compared more often than this.
+        /// Instructions of the compiled expression, of which a character is about one: 2,000. At the worst a byte of a frame
+        /// costs as many steps of some nanoseconds each.
         public var programSizeMax = 2_000
         /// Length of the pattern: 8 KiB.
         public var patternByteCountMax = 8_192

@@ -47,8 +47,9 @@ public struct RegularExpression: FramePattern {
 
     /// Whether `frame` matches, as `Options.extent` says. Any thread.
     ///
-    /// Takes time in proportion to the frame's length: usually a nanosecond or two a byte, at the worst that times
-    /// `programSize`. Should the process be out of memory it ends, as everywhere in Swift.
+    /// Takes time in proportion to the frame's length: usually one or two nanoseconds a byte; at the worst, which a peer can
+    /// bring about if the expression's caches are too small for it, about four for each instruction of `programSize`. Should
+    /// the process be out of memory it ends, as everywhere in Swift.
     public func matches(_ frame: RawSpan) -> Bool {
         compiled.matches(frame)
     }

@@ -19,8 +19,9 @@ import Testing
         var testDescription: String { "\(pattern) over \(unit)…\(end), \(extent)" }
 
         func frame(_ byteCount: Int) -> Bytes {
-            let unit = Array(unit.utf8)
-            let body = (0..<byteCount - end.utf8.count).map { unit[$0 % unit.count] }
+            var body = Array(unit.utf8)
+            while body.count < byteCount { body += body }
+            body.removeLast(body.count - byteCount + end.utf8.count)
             return Bytes(body + end.utf8)
         }
     }

@@ -30,6 +30,7 @@ require_swift() {
 has_package() {
     case "$1" in
         libaio-dev) [ -e /usr/include/libaio.h ] || [ -e /usr/local/include/libaio.h ] ;;
+        libre2-dev) [ -e /usr/include/re2/re2.h ] || [ -e /usr/local/include/re2/re2.h ] ;;
         util-linux) command -v unshare >/dev/null ;;
         *) command -v "$1" >/dev/null ;;
     esac

@@ -66,7 +66,8 @@ import Testing
             judging: .everyFrame, rules: (0..<256).map { .drop(.exactly("\($0)"), named: "\($0)") })
         let counters = FilterCounters(for: filter)
         for number in 0..<256 {
-            for _ in 0..<number { counters.count(filter.judge("\(number)")) }
+            let judgement = filter.judge("\(number)")
+            for _ in 0..<number { counters.count(judgement) }
         }
         #expect(counters.counts.rules.map(\.count) == (0..<256).map(UInt64.init))
         #expect(counters.counts.otherwise == 0)

@@ -51,7 +51,7 @@ import Testing
         var random = Generator(state: seed)
         let alphabet: [UInt8] = [0x20, 0x1f, 0x21, 0x41, 0x61, 0x42, 0x62, 0x00, 0xff]
         var matches = 0
-        for _ in 0..<2_000 {
+        for _ in 0..<500 {
             let literals = (0..<Int.random(in: 1...12, using: &random)).map { _ in
                 random.bytes(of: alphabet, countMax: 5)
             }.filter { extent == .wholeFrame || (!$0.isEmpty && (extent == .prefix || $0.last != 0x20)) }
@@ -71,7 +71,7 @@ import Testing
                     "seed \(seed): \(Bytes(frame)) in \(literals.map { Bytes($0) })")
             }
         }
-        #expect(matches > 1_000)
+        #expect(matches > 250)
     }
 
     @Test(arguments: [FilterExtent.wholeFrame, .prefix, .word])
@@ -79,16 +79,16 @@ import Testing
         let seed = UInt64.random(in: 0 ... .max)
         var random = Generator(state: seed)
         // Of fixed length, so that none begins with another.
-        let names = Set((0..<20_000).map { _ in UInt64.random(in: 0 ... .max, using: &random) })
+        let names = Set((0..<5_000).map { _ in UInt64.random(in: 0 ... .max, using: &random) })
         func bytes(_ name: UInt64) -> Bytes { "v\(String(name, radix: 16))." }
         let filter = try FrameFilter(
             judging: .everyFrame, rules: [.drop(.anyOf(names.map(bytes), as: extent))])
         for name in names { #expect(filter.judge(bytes(name)).rule == 0, "seed \(seed)") }
-        for _ in 0..<20_000 {
+        for _ in 0..<5_000 {
             let name = UInt64.random(in: 0 ... .max, using: &random)
             #expect((filter.judge(bytes(name)).rule == 0) == names.contains(name), "seed \(seed)")
         }
-        for name in names.prefix(1_000) {
+        for name in names.prefix(500) {
             #expect((filter.judge("\(bytes(name)) x").rule == 0) == (extent != .wholeFrame), "seed \(seed)")
             #expect((filter.judge("\(bytes(name))x").rule == 0) == (extent == .prefix), "seed \(seed)")
             #expect(filter.judge(bytes(name).dropLast()).rule == nil, "seed \(seed)")
