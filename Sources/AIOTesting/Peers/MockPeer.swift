@@ -123,6 +123,21 @@ public final class MockPeer: @unchecked Sendable {
         }
     }
 
+    /// Nobody listens where this peer was to connect to.
+    public func expectRefused(
+        within time: Duration = MockPeer.patience, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let socket = socket
+        let outcome = await simulation.waits.wait(for: { "a refusal" }, until: deadline(time)) {
+            socket.isOver || !socket.received.isEmpty
+        }
+        if case .cancelled = outcome { throw CancellationError() }
+        guard socket.error == .connectionRefused else {
+            let what = socket.received.isEmpty ? ending(outcome, time) : "got " + quoted(socket.received)
+            try fail("expected to be refused\n" + what, at: sourceLocation)
+        }
+    }
+
     /// For so long, in virtual time, nothing comes: no byte, no end, no reset.
     public func expectSilence(
         for time: Duration, sourceLocation: SourceLocation = #_sourceLocation
