@@ -85,11 +85,60 @@ final class Recorder<Value: Sendable>: @unchecked Sendable {
     var count: Int { lock.withLock { list.count } }
 }
 
+/// Counts what happens, and tells those who wait for so many.
+///
+/// Sendable, unchecked: everything that changes is under `lock`.
+final class Arrivals: @unchecked Sendable {
+    private let lock = PosixLock()
+    private var count = 0
+    private var waiting: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+
+    func note() {
+        let reached = lock.withLock { () -> [CheckedContinuation<Void, Never>] in
+            count += 1
+            let reached = waiting.filter { $0.count <= count }.map(\.continuation)
+            waiting.removeAll { $0.count <= count }
+            return reached
+        }
+        for continuation in reached { continuation.resume() }
+    }
+
+    func reached(_ count: Int) async {
+        await withCheckedContinuation { continuation in
+            let isReached = lock.withLock { () -> Bool in
+                if self.count < count { waiting.append((count, continuation)) }
+                return self.count >= count
+            }
+            if isReached { continuation.resume() }
+        }
+        // Under the lock again, which is what orders this with `note` for the thread sanitizer.
+        lock.withLock {}
+    }
+}
+
+/// Its end is noted.
+final class Canary: Sendable {
+    private let ends: Arrivals
+    init(_ ends: Arrivals) { self.ends = ends }
+    deinit { ends.note() }
+}
+
+extension Proactor.Configuration {
+    /// The engine and all its threads hold `canary`.
+    static func holding(_ canary: Canary, _ change: (inout Self) -> Void = { _ in }) -> Self {
+        .testing {
+            $0.report = { _ in withExtendedLifetime(canary) {} }
+            change(&$0)
+        }
+    }
+}
+
 /// Tasks wait here until it is opened, whether or not they are cancelled.
 ///
 /// Sendable, unchecked: everything that changes is under `lock`.
 final class Gate: @unchecked Sendable {
     private let lock = PosixLock()
+    private let arrivals = Arrivals()
     private var isOpen = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
 
@@ -99,9 +148,12 @@ final class Gate: @unchecked Sendable {
                 if !isOpen { waiting.append(continuation) }
                 return isOpen
             }
-            if goesOn { continuation.resume() }
+            if goesOn { continuation.resume() } else { arrivals.note() }
         }
     }
+
+    /// Returns once so many have come to wait here.
+    func arrived(_ count: Int = 1) async { await arrivals.reached(count) }
 
     func open() {
         let released = lock.withLock { () -> [CheckedContinuation<Void, Never>] in
@@ -123,11 +175,16 @@ final class ThreadGate: @unchecked Sendable {
     private let lock = PosixLock()
     private let changed = PosixCondition()
     private let clock = LinuxKernel()
+    private let arrivals = Arrivals()
     private var isOpen = false
     private var waitingCount = 0
 
+    /// Returns once a thread has come to wait here.
+    func arrived() async { await arrivals.reached(1) }
+
     func wait() {
         let deadline = clock.now.advanced(by: .seconds(50))
+        arrivals.note()
         lock.withLock {
             waitingCount += 1
             while !isOpen, clock.now < deadline { changed.wait(lock, until: deadline) }
@@ -186,16 +243,4 @@ func isRefused(_ endpoint: Endpoint) -> Bool {
         try RawPeer(connectingTo: endpoint).close()
         return false
     } catch { return error as? Errno == .connectionRefused || error as? Errno == .noSuchFileOrDirectory }
-}
-
-/// Connects from an address other than the usual one.
-func peer(connectingTo endpoint: Endpoint, from address: String) throws -> RawPeer {
-    let kernel = LinuxKernel()
-    let socket = try kernel.makeStreamSocket(for: endpoint)
-    try kernel.bind(socket, to: Endpoint(parsing: "\(address):0"))
-    let errno = kernel.connect(socket, to: endpoint).errno
-    let peer = RawPeer(socket)
-    if let errno, errno != .nowInProgress { throw errno }
-    if errno != nil { try peer.wait(for: POLLOUT) }
-    return peer
 }
