@@ -1,4 +1,5 @@
-// `serve`: connections to handlers, on the threads they were promised, from any number of addresses.
+// `serve`: connections to handlers, on the threads they were promised, from any number of addresses. More of it is in
+// Tests/AIOSimulatedTests/Servers/ServeTests.swift.
 
 import AIOBytes
 import AIOKernel
@@ -10,9 +11,7 @@ import Testing
 
 extension Loopback {
     @Suite struct ServeTests {
-        static let executors: [HandlerExecutor] = [.worker, .partner, .global]
-
-        @Test(arguments: executors)
+        @Test(arguments: HandlerExecutor.all)
         func `many connections are echoed, each on the thread that its handler was promised`(
             executor: HandlerExecutor
         ) async throws {
@@ -105,39 +104,18 @@ extension Loopback {
             }
         }
 
-        @Test func `a shared listener hands its connections round the workers`() async throws {
-            try await withProactor(.testing()) { aio in
-                let workers = Recorder<Int>()
-                let serving = try await aio.serving(.testing { $0.sharesListener = true }) {
-                    workers.add($0.core.worker.index)
-                    #expect($0.isAtHome(.worker))
-                    try await $0.echo()
-                }
-                let endpoint = serving.endpoint
-                try await onThread { () throws in
-                    for _ in 0..<8 {
-                        let peer = try RawPeer(connectingTo: endpoint)
-                        #expect(try peer.exchange("round") == "round")
-                        peer.close()
-                    }
-                }
-                _ = try await serving.drained()
-                #expect(workers.values.filter { $0 == 0 }.count == 4 && workers.count == 8)
-            }
-        }
-
-        @Test(arguments: executors)
-        func `a handler that returns with input unread still gets its reply through, whole`(
-            executor: HandlerExecutor
-        ) async throws {
+        /// Linux resets a connection that is closed with input unread, and what was sent before may be lost.
+        @Test func `a handler that returns with input unread still gets its reply through, whole`()
+            async throws
+        {
             let replyCount = 200_000
             try await withProactor(.testing()) { aio in
-                let serving = try await aio.serving(.testing { $0.executor = executor }) { connection in
+                let serving = try await aio.serving { connection in
                     _ = try await connection.read(atMost: 10)
                     try await connection.write(Pattern.bytes(at: 5, count: replyCount))
                 }
                 let endpoint = serving.endpoint
-                for _ in 0..<(isSanitized ? 5 : 20) {
+                for _ in 0..<5 {
                     try await onThread { () throws in
                         let peer = try RawPeer(connectingTo: endpoint)
                         try peer.send([UInt8](repeating: 0x61, count: 1_000_000))
@@ -149,40 +127,6 @@ extension Loopback {
                 }
                 let report = try await serving.drained()
                 #expect(report.failed == 0 && report.cut == 0)
-            }
-        }
-
-        @Test func `what handlers do with each other's connections from other threads is in order`()
-            async throws
-        {
-            // A chat of two: each handler writes to the other's connection, which is another worker's as a rule.
-            try await withProactor(.testing()) { aio in
-                let members = Recorder<Connection>()
-                let serving = try await aio.serving { connection in
-                    members.add(connection)
-                    for try await chunk in connection.chunks {
-                        for member in members.values where member != connection {
-                            try await member.write(chunk)
-                        }
-                    }
-                }
-                let endpoint = serving.endpoint
-                try await onThread { () throws in
-                    let peers = try (0..<2).map { _ in try RawPeer(connectingTo: endpoint) }
-                    while members.count < 2 { sched_yield() }
-                    let byteCount = isSanitized ? 50_000 : 500_000
-                    for start in stride(from: 0, to: byteCount, by: 10_000) {
-                        for (index, peer) in peers.enumerated() {
-                            try peer.send(Array(Pattern.bytes(at: start + index, count: 10_000)))
-                        }
-                        for (index, peer) in peers.enumerated() {
-                            let bytes = Bytes(try peer.receive(10_000))
-                            #expect(Pattern.matches(bytes, at: start + 1 - index))
-                        }
-                    }
-                    for peer in peers { peer.close() }
-                }
-                _ = try await serving.drained()
             }
         }
     }
