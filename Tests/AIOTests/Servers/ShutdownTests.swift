@@ -1,4 +1,5 @@
-// The end of a proactor whose servers run: gracefully if they let it, and in bounded time if they do not.
+// The end of a proactor whose servers run, as far as it takes real threads: those that handlers hold, and those that are to
+// be gone. The rest is in Tests/AIOSimulatedTests/Servers/ShutdownTests.swift.
 
 import AIOBytes
 import AIOKernel
@@ -13,62 +14,7 @@ extension Loopback {
             await eventually { ProcessHoldings.now().threads.isEmpty }
         }
 
-        @Test(arguments: ServeTests.executors)
-        func `shutdown lets handlers finish, and serve returns its report`(executor: HandlerExecutor)
-            async throws
-        {
-            let aio = try Proactor(.testing { $0.shutdownTimeout = .seconds(600) })
-            let gate = Gate()
-            let serving = try await aio.serving(.testing { $0.executor = executor }) { connection in
-                for try await chunk in connection.chunks {
-                    await gate.wait()
-                    try await connection.write(chunk)
-                }
-            }
-            let peer = try RawPeer(connectingTo: serving.endpoint)
-            try peer.send("reply")
-            #expect(await eventually { gate.count == 1 })
-            let ending = Task { try await aio.shutdown() }
-            #expect(await eventually { isRefused(serving.endpoint) })
-            gate.open()
-            try await onThread { () throws in
-                #expect(try peer.receiveToEnd() == Array("reply".utf8))
-                peer.close()
-            }
-            try await ending.value
-            let report = try await serving.report
-            #expect(report.completed == report.accepted && report.failed == 0 && report.cut == 0)
-            #expect(await threadsAreGone())
-        }
-
-        @Test(arguments: ServeTests.executors)
-        func `what has not ended by the shutdown's timeout is cut and cancelled`(executor: HandlerExecutor)
-            async throws
-        {
-            let aio = try Proactor(
-                .testing {
-                    $0.shutdownTimeout = .milliseconds(100)
-                    $0.report = { _ in }
-                })
-            let serving = try await aio.serving(.testing { $0.executor = executor }) { connection in
-                try await connection.write("here")
-                try await Task.sleep(for: .seconds(600))
-            }
-            let endpoint = serving.endpoint
-            let peer = try await onThread {
-                let peer = try RawPeer(connectingTo: endpoint)
-                #expect(try peer.receiveText(4) == "here")
-                return peer
-            }
-            try await aio.shutdown()
-            #expect(try await serving.report == .of(accepted: 1, failed: 1, openAtDrain: 1, cut: 1))
-            try await onThread { () throws in
-                #expect(peer.seesReset())
-                peer.close()
-            }
-        }
-
-        @Test(arguments: ServeTests.executors)
+        @Test(arguments: HandlerExecutor.all)
         func `handlers that do not end are an error of shutdown, and the threads end when they do`(
             executor: HandlerExecutor
         ) async throws {
@@ -81,7 +27,7 @@ extension Loopback {
             let serving = try await aio.serving(.testing { $0.executor = executor }) { _ in await gate.wait()
             }
             let peers = try (0..<3).map { _ in try RawPeer(connectingTo: serving.endpoint) }
-            #expect(await eventually { gate.count == 3 })
+            await gate.arrived(3)
             let error = await #expect(throws: AIOError.self) { try await aio.shutdown() }
             #expect(error?.code == .handlersStillRunning)
             #expect(gate.count == 3)
@@ -106,31 +52,13 @@ extension Loopback {
                 })
             let serving = try await aio.serving(.testing { $0.executor = executor }) { _ in gate.wait() }
             let peer = try RawPeer(connectingTo: serving.endpoint)
-            #expect(await eventually { gate.count == 1 })
+            await gate.arrived()
             #expect(await errorCode { try await aio.shutdown() } == .handlersStillRunning)
             #expect(gate.count == 1)
             gate.open()
             try await aio.shutdown()
             #expect(try await serving.report.completed == 1)
             #expect(await threadsAreGone())
-            peer.close()
-        }
-
-        @Test func `cancelling shutdown skips the graceful part of servers too`() async throws {
-            let aio = try Proactor(
-                .testing {
-                    $0.shutdownTimeout = .seconds(600)
-                    $0.report = { _ in }
-                })
-            let serving = try await aio.serving { _ in try await Task.sleep(for: .seconds(600)) }
-            let peer = try RawPeer(connectingTo: serving.endpoint)
-            #expect(await eventually { aio.statistics.connections == 1 })
-            let ending = Task { try await aio.shutdown() }
-            #expect(await eventually { isRefused(serving.endpoint) })
-            ending.cancel()
-            try await ending.value
-            let report = try await serving.report
-            #expect(report.failed == report.accepted && report.cut >= 1)
             peer.close()
         }
 
@@ -157,24 +85,24 @@ extension Loopback {
         }
 
         /// What the watchdog was still to call, the deadlines of the drain and of the shutdown, once held the engine.
-        @Test(arguments: ServeTests.executors)
+        @Test(arguments: HandlerExecutor.all)
         func `nothing of a proactor whose server served is left after its shutdown`(executor: HandlerExecutor)
             async throws
         {
-            let left = try await servedAndShutDown(executor)
-            #expect(await eventually { left.proactor == nil && left.engine == nil && left.server == nil })
-        }
-
-        private struct Left {
-            weak var proactor: Proactor?
-            weak var engine: Engine?
-            weak var server: ServerCore?
+            let ends = Arrivals()
+            try await serveAndShutDown(executor, ends)
+            // The engine's, and the server's.
+            await ends.reached(2)
         }
 
         /// A function of its own, so that nothing of the proactor lives on in its caller's frame.
-        private func servedAndShutDown(_ executor: HandlerExecutor) async throws -> Left {
-            let aio = try Proactor(.testing { $0.shutdownTimeout = .seconds(600) })
-            let serving = try await aio.serving(.testing { $0.executor = executor }) { try await $0.echo() }
+        private func serveAndShutDown(_ executor: HandlerExecutor, _ ends: Arrivals) async throws {
+            let aio = try Proactor(.holding(Canary(ends)) { $0.shutdownTimeout = .seconds(600) })
+            let canary = Canary(ends)
+            let serving = try await aio.serving(.testing { $0.executor = executor }) { connection in
+                withExtendedLifetime(canary) {}
+                try await connection.echo()
+            }
             let endpoint = serving.endpoint
             try await onThread { () throws in
                 let peer = try RawPeer(connectingTo: endpoint)
@@ -183,32 +111,6 @@ extension Loopback {
             }
             try await aio.shutdown()
             #expect(try await serving.report.accepted == 1)
-            return Left(proactor: aio, engine: aio.engine, server: serving.server.core)
-        }
-
-        @Test func `servers come and go with their proactors, whatever runs`() async throws {
-            for round in 0..<(isSanitized ? 6 : 30) {
-                let aio = try Proactor(
-                    .testing {
-                        $0.workerCount = 1 + round % 3
-                        $0.report = { _ in }
-                    })
-                let executor = ServeTests.executors[round % 3]
-                let serving = try await aio.serving(.testing { $0.executor = executor }) {
-                    try await $0.echo()
-                }
-                let peers = try (0..<round % 5).map { _ in try RawPeer(connectingTo: serving.endpoint) }
-                for peer in peers { try peer.send("?") }
-                for peer in peers.prefix(2) { peer.close() }
-                let ending = Task { try await aio.shutdown() }
-                if round.isMultiple(of: 4) { ending.cancel() }
-                try await ending.value
-                // The shutdown may have come before `serve`.
-                let code = await errorCode { _ = try await serving.report }
-                #expect(code == nil || code == .shutDown)
-                for peer in peers { peer.close() }
-            }
-            #expect(await threadsAreGone())
         }
 
         /// The thread for late jobs ends when it has had none for a while, which is what this test then waits for.
@@ -225,7 +127,7 @@ extension Loopback {
                     return worker.index
                 }
             }
-            #expect(await eventually { gate.count == 2 })
+            await gate.arrived(2)
             #expect(Set(names.values) == ["aio-0", "aio-1"])
             try await aio.shutdown()
             gate.open()

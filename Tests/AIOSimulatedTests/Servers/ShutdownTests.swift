@@ -1,0 +1,110 @@
+// The end of a proactor whose servers run: gracefully if they let it, and in bounded time if they do not. That nothing is
+// left of it, no descriptor and no thread, is checked at the end of each.
+
+import AIO
+import AIOTesting
+import Testing
+
+@Suite struct ShutdownTests {
+    @Test(.simulated(seeds: 0..<30), arguments: HandlerExecutor.all)
+    func `shutdown lets handlers finish, and serve returns its report`(executor: HandlerExecutor)
+        async throws
+    {
+        try await withServerHost(configure: { $0.shutdownTimeout = .seconds(600) }) { world, aio in
+            let gate = Gate()
+            let server = try await aio.serving(.testing(executor)) { connection in
+                for try await chunk in connection.chunks {
+                    await gate.wait()
+                    try await connection.write(chunk)
+                }
+            }
+            let peer = try await server.connect()
+            try await peer.send("reply")
+            try await world.wait(for: "the request") { gate.count == 1 }
+            let ending = world.beside("shutdown") { try await aio.shutdown() }
+            try await peer.expectSilence(for: .seconds(500))
+            try await server.connect().expectRefused()
+            #expect(!ending.hasEnded && !server.serving.hasEnded)
+            gate.open()
+            try await peer.expect("reply")
+            try await peer.expectEnd()
+            peer.close()
+            try await ending.value
+            #expect(try await server.report == .of(accepted: 1, completed: 1, openAtDrain: 1))
+        }
+    }
+
+    @Test(.simulated(seeds: 0..<30), arguments: HandlerExecutor.all)
+    func `what has not ended by the shutdown's timeout is cut and cancelled`(executor: HandlerExecutor)
+        async throws
+    {
+        try await withServerHost(configure: { $0.shutdownTimeout = .seconds(10) }) { world, aio in
+            let server = try await aio.serving(.testing(executor)) { connection in
+                try await connection.write("here")
+                try await aio.clock.sleep(for: .seconds(600))
+            }
+            let peer = try await server.connect()
+            try await peer.expect("here")
+            let start = world.clock.now
+            try await aio.shutdown()
+            #expect(world.time(since: start).isAbout(.seconds(10)))
+            #expect(try await server.report == .of(accepted: 1, failed: 1, openAtDrain: 1, cut: 1))
+            try await peer.expectReset()
+        }
+    }
+
+    @Test(.simulated(seeds: 0..<50), arguments: HandlerExecutor.all)
+    func `cancelling shutdown skips the graceful part of servers too`(executor: HandlerExecutor) async throws
+    {
+        try await withServerHost(configure: { $0.shutdownTimeout = .seconds(600) }) { world, aio in
+            let server = try await aio.serving(.testing(executor)) { _ in
+                try await aio.clock.sleep(for: .seconds(900))
+            }
+            let peer = try await server.connect()
+            await world.settle()
+            let start = world.clock.now
+            let ending = world.beside("shutdown") { try await aio.shutdown() }
+            try await peer.expectSilence(for: .seconds(5))
+            ending.cancel()
+            try await ending.value
+            #expect(world.time(since: start).isAbout(.seconds(5)))
+            #expect(try await server.report == .of(accepted: 1, failed: 1, openAtDrain: 1, cut: 1))
+            try await peer.expectReset()
+        }
+    }
+
+    /// Whoever comes, goes, and has sent what by the time, and whether or not it is cancelled.
+    @Test(.simulated(seeds: 0..<150), arguments: HandlerExecutor.all)
+    func `a server may be shut down at any time`(executor: HandlerExecutor) async throws {
+        let seed = Int(Simulation.world.seed)
+        try await withServerHost(workers: 1 + seed % 3) { world, aio in
+            let server = try await aio.serving(.testing(executor)) { try await $0.echo() }
+            let peers = try await server.connect(seed % 5)
+            for peer in peers { try await peer.send("?") }
+            for peer in peers.prefix(2) { peer.close() }
+            let staying = peers.dropFirst(2).map { peer in
+                world.beside("a peer's end") {
+                    let answer = try await peer.receive(.max)
+                    peer.close()
+                    return answer
+                }
+            }
+            let start = world.clock.now
+            let ending = world.beside("shutdown") { try await aio.shutdown() }
+            if seed.isMultiple(of: 4) { ending.cancel() }
+            try await ending.value
+            // The shutdown may have come before `serve`.
+            do {
+                let report = try await server.report
+                #expect(report.completed + report.failed == report.accepted && report.refused == 0)
+                #expect(seed.isMultiple(of: 4) || report.cut == 0)
+            } catch let error as AIOError { #expect(error.code == .shutDown) }
+            for peer in staying {
+                let answer = try await peer.value
+                #expect(answer == "?" || answer.isEmpty && seed.isMultiple(of: 4))
+            }
+            // Fresh connections have a second for their first bytes.
+            #expect(world.time(since: start) < .seconds(2))
+        }
+    }
+}
