@@ -1,4 +1,5 @@
-// Actors as handlers under load: back-pressure, actors that many connections share, and a flooded one.
+// Actors under the load of many threads: one that many connections share, and a flooded one. Back-pressure is in
+// Tests/AIOSimulatedTests/Handlers/HandlerPressureTests.swift.
 
 import AIOBytes
 import AIOKernel
@@ -7,24 +8,6 @@ import Glibc
 import Testing
 
 @testable import AIO
-
-/// Takes bytes only while its gate is open.
-private actor Slow: ConnectionHandler {
-    nonisolated let connection: Connection
-    private let gate: Gate
-    private let taken: Recorder<Int>
-
-    init(_ connection: Connection, _ gate: Gate, _ taken: Recorder<Int>) {
-        self.connection = connection
-        self.gate = gate
-        self.taken = taken
-    }
-
-    func dataReceived(_ bytes: Bytes) async throws {
-        await gate.wait()
-        taken.add(bytes.count)
-    }
-}
 
 /// Shared by many connections.
 private actor Counter: WorkerActor {
@@ -77,40 +60,7 @@ private final class Sum: @unchecked Sendable {
 
 extension Loopback {
     @Suite struct HandlerPressureTests {
-        @Test(arguments: ServeTests.executors)
-        func `while a call waits, the window fills and the peer is stopped`(executor: HandlerExecutor)
-            async throws
-        {
-            let window = 32_768
-            try await withProactor(.testing()) { aio in
-                let (gate, taken) = (Gate(), Recorder<Int>())
-                let options = ServerOptions.testing {
-                    $0.executor = executor
-                    $0.connection = .testing { $0.receiveWindow = window }
-                }
-                let serving = try await aio.serving(options, actor: { Slow($0, gate, taken) })
-                let endpoint = serving.endpoint
-                let (peer, pushed) = try await onThread {
-                    let peer = try RawPeer(connectingTo: endpoint)
-                    return (peer, try peer.push(upTo: 64 << 20))
-                }
-                #expect(pushed < 64 << 20, "the kernel's buffers are full")
-                // One call has a window's bytes at most, and as many wait for the next.
-                let read = aio.statistics.total.bytesReceived
-                #expect(read > 0 && read <= 2 * window)
-                #expect(aio.statistics.total.readPauses > 0)
-                gate.open()
-                try await onThread { () throws in
-                    peer.finish()
-                    #expect(try peer.seesEnd())
-                    peer.close()
-                }
-                _ = try await serving.drained()
-                #expect(taken.values.reduce(0, +) == pushed)
-            }
-        }
-
-        @Test(arguments: ServeTests.executors)
+        @Test(arguments: HandlerExecutor.all)
         func `an actor that many connections share counts every call, on its own thread`(
             executor: HandlerExecutor
         ) async throws {
@@ -145,13 +95,6 @@ extension Loopback {
             }
         }
 
-        @Test func `homes go round the workers`() async throws {
-            try await withProactor(.testing { $0.workerCount = 3 }) { aio in
-                let homes = (0..<6).map { _ in ObjectIdentifier(aio.nextHome().executors) }
-                #expect(Set(homes).count == 3 && Array(homes.prefix(3)) == Array(homes.suffix(3)))
-            }
-        }
-
         /// The worker is held until everything is there: bytes of a peer, and more calls than it may run in a pass.
         @Test func `a flooded actor holds its worker no longer than a pass's jobs`() async throws {
             let callCount = isSanitized ? 10_000 : 100_000
@@ -173,7 +116,7 @@ extension Loopback {
                 let gate = ThreadGate()
                 let flooded = Flooded(aio.nextHome(), count: calls)
                 async let flood = flooded.flood(callCount, after: gate)
-                #expect(await eventually { gate.count == 1 })
+                await gate.arrived()
                 try peer.send("during")
                 let before = aio.statistics.total.polls
                 let jobsBefore = aio.engine.workers[0].counters.jobs.current
