@@ -1,4 +1,5 @@
-// Listening: addresses, errors, Unix socket files, limits of accepting, and closing.
+// Listening, as far as Linux has a say: addresses, errors, Unix socket files, the kernel's queue. Limits of accepting are in
+// Tests/AIOSimulatedTests/ListenerTests.swift.
 
 import AIOKernel
 import Glibc
@@ -104,42 +105,9 @@ extension Loopback {
             }
         }
 
-        @Test func `connections of a Unix listener go round the workers`() async throws {
-            try await withProactor(.testing()) { aio in
-                try await aio.events.listen(on: "unix:@aio-tests-round")
-                for _ in 0..<8 { _ = try aio.events.connect(to: "unix:@aio-tests-round") }
-                var accepted: [Connection] = []
-                try await aio.run { event in
-                    if case .accepted(let connection) = event { accepted.append(connection) }
-                    return accepted.count == 8
-                }
-                #expect(Set(accepted.map { $0.core.worker.index }) == [0, 1])
-            }
-        }
-
-        @Test func `closing a listener keeps its connections and refuses new ones`() async throws {
-            try await withProactor(.testing()) { aio in
-                let pair = try await aio.pair()
-                await pair.listener.close()
-                await pair.listener.close()
-                let late = try aio.events.connect(to: pair.listener.endpoint)
-                guard case .connectFailed(let error) = try await aio.closeReason(of: late) else {
-                    return #expect(Bool(false), "connected")
-                }
-                #expect(error.code == .connectionRefused)
-                pair.client.send("still here")
-                let bytes: Bytes = try await aio.first {
-                    if case .received(let bytes, pair.server) = $0 { bytes } else { nil }
-                }
-                #expect(bytes == "still here")
-                // The port is free again.
-                try await aio.events.listen(on: pair.listener.endpoint)
-            }
-        }
-
         @Test func `what waits in the kernel when a listener is closed is accepted first`() async throws {
             try await withProactor(.testing { $0.unseenConnectionsMax = 1_000 }) { aio in
-                for count in [30, 30, 30, 300] {
+                for count in [30, 300] {
                     let listener = try await aio.events.listen(on: "127.0.0.1:0")
                     let peers = try (0..<count).map { _ in try RawPeer(connectingTo: listener.endpoint) }
                     await listener.close()
@@ -153,62 +121,6 @@ extension Loopback {
                     }
                     for peer in peers { #expect(try peer.receiveText(1) == "!") }
                 }
-            }
-        }
-
-        @Test func `at connectionsMax accepting pauses, and goes on when a closed was taken`() async throws {
-            try await withProactor(
-                .testing {
-                    $0.connectionsMax = 4; $0.workerCount = 1
-                }
-            ) { aio in
-                let listener = try await aio.events.listen(on: "127.0.0.1:0")
-                let endpoint = listener.endpoint
-                let peers = try (0..<6).map { _ in try RawPeer(connectingTo: endpoint) }
-                var accepted: [Connection] = []
-                try await aio.run { event in
-                    if case .accepted(let connection) = event { accepted.append(connection) }
-                    return accepted.count == 4
-                }
-                #expect(await eventually { aio.statistics.total.acceptPauses > 0 })
-                #expect(aio.statistics.connections == 4)
-                #expect(aio.events.drain().isEmpty)
-                // Abort alone frees nothing: the event has to be taken.
-                accepted[0].abort()
-                #expect(await eventually { aio.statistics.total.openConnections == 3 })
-                #expect(aio.statistics.total.accepted == 4)
-                let fifth = try await aio.nextAccepted()
-                #expect(aio.statistics.connections == 4)
-                fifth.abort()
-                _ = try await aio.nextAccepted()
-                #expect(aio.statistics.total.accepted == 6)
-                for peer in peers { peer.close() }
-            }
-        }
-
-        @Test func `connections that nobody has seen pause accepting until they are`() async throws {
-            try await withProactor(.testing { $0.unseenConnectionsMax = 16 }) { aio in
-                let listener = try await aio.events.listen(on: "127.0.0.1:0")
-                let endpoint = listener.endpoint
-                // Churn: each connects and is gone again, and nobody iterates.
-                for index in 0..<100 {
-                    let peer = try RawPeer(connectingTo: endpoint)
-                    if index.isMultiple(of: 2) { peer.reset() } else { peer.close() }
-                }
-                #expect(await eventually { aio.statistics.total.acceptPauses > 0 })
-                // A worker looks before it accepts, so each may be one too far.
-                #expect(aio.statistics.total.accepted <= 17)
-                var accepted: Set<Connection> = []
-                var closed: Set<Connection> = []
-                try await aio.run { event in
-                    if case .accepted(let connection) = event {
-                        #expect(accepted.insert(connection).inserted)
-                    }
-                    if case .closed(let connection, _) = event { #expect(closed.insert(connection).inserted) }
-                    return closed.count == 100
-                }
-                #expect(accepted == closed)
-                #expect(aio.statistics.connections == 0)
             }
         }
     }
