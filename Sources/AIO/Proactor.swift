@@ -42,7 +42,7 @@ public final class Proactor: Sendable {
         let engine = engine
         // Of a server that still runs: `serve` returns when its handlers have ended.
         servers.cut()
-        engine.end(gracefully: false) { Task.detached { engine.joinThreads() } }
+        engine.end(gracefully: false) { engine.afterwards { engine.joinThreads() } }
     }
 
     /// Ends everything: drains the servers (see `drain(within:)`) and closes all connections gracefully, both within
@@ -63,17 +63,19 @@ public final class Proactor: Sendable {
             servers.drain(within: engine.configuration.shutdownTimeout)
             if Task.isCancelled { servers.cut() }
             await ending.servers(servers)
-            engine.end(gracefully: !Task.isCancelled && ending.isInTime) { ending.engineEnded() }
-            await ending.engine()
+            let endsGracefully = !Task.isCancelled && ending.isInTime
+            engine.end(gracefully: endsGracefully) { ending.engineEnded() }
+            await ending.engine(endsGracefully: endsGracefully)
         } onCancel: {
             servers.cut()
             engine.end(gracefully: false) {}
+            ending.cut()
         }
         guard ending.hasEnded else {
             // Whenever they end, what is left of the proactor does, whether or not somebody asks again.
             let source = events.source
             engine.end(gracefully: false) {
-                Task.detached {
+                engine.afterwards {
                     engine.joinThreads()
                     source.finish()
                 }
@@ -83,6 +85,13 @@ public final class Proactor: Sendable {
         }
         engine.joinThreads()
         events.source.finish()
+    }
+}
+
+extension Engine {
+    /// Runs `body` on no thread of the engine's: what its last thread cannot do itself.
+    fileprivate func afterwards(_ body: @escaping @Sendable () -> Void) {
+        Task.detached(executorPreference: host.globalTaskExecutor) { body() }
     }
 }
 

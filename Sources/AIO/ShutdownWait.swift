@@ -3,50 +3,68 @@
 import AIOKernel
 import AIOWorkers
 
+/// Waits for the servers until they are cut, and for the engine until a second after everything is: `shutdownTimeout` is the
+/// limit of each, and a shutdown that is cancelled cuts everything there and then.
+///
 /// Sendable, unchecked: what changes is under `lock`.
 @safe final class ShutdownWait: @unchecked Sendable {
     private let engineToEnd: Engine
     private let lock = PosixLock()
     // Under `lock`.
+    private var phase = Phase.servers
     private var waiting: UnsafeContinuation<Void, Never>?
+    /// What is waited for in this phase has come, or its time is over.
     private var isOver = false
     private var ended = false
     private var isLate = false
-    /// Of the waits, so that the limit of one does not end the next.
-    private var turn = 0
+
+    private enum Phase { case servers, engine }
 
     init(engine: Engine) { engineToEnd = engine }
 
     /// The engine has ended, on the thread of its last worker.
     func engineEnded() {
         lock.withLock { ended = true }
-        goOn()
+        endWait(in: .engine)
+    }
+
+    /// The shutdown was cancelled, and everything is cut.
+    func cut() {
+        serversAreLate()
+        engineToEnd.callUnhindered(after: Self.patience) { [self] in endWait(in: .engine) }
     }
 
     var hasEnded: Bool { lock.withLock { ended } }
-    /// The servers ended within their time.
+    /// The servers ended within their time, and by themselves.
     var isInTime: Bool { lock.withLock { !isLate } }
 
-    /// Returns when all servers have ended, or a second after they should have.
+    /// How long what was cut may take to end.
+    private static let patience: Duration = .seconds(1)
+    private var timeout: Duration { engineToEnd.configuration.shutdownTimeout }
+
+    /// Returns when all servers have ended, or are cut.
     func servers(_ servers: Servers) async {
         let running = servers.all
-        guard !running.isEmpty else { return }
-        let left = Countdown(running.count) { [self] in goOn() }
-        for server in running { server.whenEnded { left.one() } }
-        await wait(atMost: limit) { [self] in isLate = true }
+        if !running.isEmpty {
+            let left = Countdown(running.count) { [self] in endWait(in: .servers) }
+            for server in running { server.whenEnded { left.one() } }
+            engineToEnd.callUnhindered(after: timeout) { [self] in serversAreLate() }
+            await wait()
+        }
+        lock.withLock {
+            phase = .engine
+            isOver = ended
+        }
     }
 
     /// Returns when the engine has ended, or a second after it should have.
-    func engine() async { await wait(atMost: limit) {} }
+    func engine(endsGracefully: Bool) async {
+        let limit = (endsGracefully ? timeout : .zero) + Self.patience
+        engineToEnd.callUnhindered(after: limit) { [self] in endWait(in: .engine) }
+        await wait()
+    }
 
-    private var limit: Duration { engineToEnd.configuration.shutdownTimeout + .seconds(1) }
-
-    private func wait(atMost limit: Duration, late: @escaping @Sendable () -> Void) async {
-        let turn = lock.withLock { self.turn }
-        engineToEnd.callUnhindered(after: limit) { [self] in
-            guard isCurrent(turn: turn, late: late) else { return }
-            goOn()
-        }
+    private func wait() async {
         unsafe await withUnsafeContinuation { continuation in
             lock.lock()
             if isOver {
@@ -57,22 +75,18 @@ import AIOWorkers
                 lock.unlock()
             }
         }
+    }
+
+    private func serversAreLate() {
         lock.withLock {
-            isOver = ended
-            self.turn += 1
+            if phase == .servers, !isOver { isLate = true }
         }
+        endWait(in: .servers)
     }
 
-    private func isCurrent(turn: Int, late: () -> Void) -> Bool {
+    private func endWait(in phase: Phase) {
         lock.lock()
-        defer { lock.unlock() }
-        guard turn == self.turn else { return false }
-        late()
-        return true
-    }
-
-    private func goOn() {
-        lock.lock()
+        guard phase == self.phase else { return lock.unlock() }
         isOver = true
         let continuation = unsafe waiting
         unsafe waiting = nil

@@ -73,6 +73,70 @@ import Testing
         }
     }
 
+    @Test(.simulated(seeds: 0..<30), arguments: HandlerExecutor.all)
+    func `handlers that do not end are an error of shutdown, and it ends when they do`(
+        executor: HandlerExecutor
+    ) async throws {
+        try await withServerHost(configure: { $0.shutdownTimeout = .seconds(10) }) { world, aio in
+            let gate = Gate()
+            let server = try await aio.serving(.testing(executor)) { _ in await gate.wait() }
+            let peers = try await server.connect(3)
+            await world.settle()
+            let log = EventLog(aio)
+            let start = world.clock.now
+            #expect(await errorCode { try await aio.shutdown() } == .handlersStillRunning)
+            #expect(world.time(since: start).isAbout(.seconds(11)))
+            for peer in peers { try await peer.expectReset() }
+            #expect(gate.count == 3 && !log.hasEnded)
+            gate.open()
+            #expect(try await server.report == .of(accepted: 3, completed: 3, openAtDrain: 3, cut: 3))
+            // Without another shutdown.
+            try await log.end()
+        }
+    }
+
+    @Test(.simulated(seeds: 0..<30), arguments: [HandlerExecutor.worker, .global])
+    func `a second after a shutdown was cancelled, handlers that do not end are its error`(
+        executor: HandlerExecutor
+    ) async throws {
+        try await withServerHost(configure: { $0.shutdownTimeout = .seconds(600) }) { world, aio in
+            let gate = Gate()
+            let server = try await aio.serving(.testing(executor)) { _ in await gate.wait() }
+            let peer = try await server.connect()
+            await world.settle()
+            let start = world.clock.now
+            let ending = world.beside("shutdown") { try await aio.shutdown() }
+            try await peer.expectSilence(for: .seconds(5))
+            ending.cancel()
+            #expect(await errorCode { try await ending.value } == .handlersStillRunning)
+            #expect(world.time(since: start).isAbout(.seconds(6)))
+            gate.open()
+            #expect(try await server.report.cut == 1)
+        }
+    }
+
+    @Test(.simulated(seeds: 0..<50), arguments: HandlerExecutor.all)
+    func `a proactor that is dropped while a server runs cuts it, and serve returns`(
+        executor: HandlerExecutor
+    ) async throws {
+        try await withSimulation { world in
+            let host = world.host("server")
+            let serving: SideTask<DrainReport>
+            let peer: MockPeer
+            do {
+                let server = try await host.proactor().serving(.testing(executor)) { try await $0.echo() }
+                peer = try await server.connect()
+                try await peer.exchange("?")
+                serving = server.serving
+            }
+            try await peer.expectReset()
+            let report = try await serving.value
+            #expect(report.accepted == 1 && report.cut == 1)
+            await world.settle()
+            #expect(host.openDescriptorCount == 0)
+        }
+    }
+
     /// Whoever comes, goes, and has sent what by the time, and whether or not it is cancelled.
     @Test(.simulated(seeds: 0..<150), arguments: HandlerExecutor.all)
     func `a server may be shut down at any time`(executor: HandlerExecutor) async throws {

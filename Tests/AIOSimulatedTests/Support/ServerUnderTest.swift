@@ -90,6 +90,19 @@ extension Simulation {
     var reports: [Report] { host("server").reports }
 }
 
+extension NetworkHost {
+    /// A proactor that nobody shuts down.
+    func proactor() throws -> Proactor {
+        var configuration = Proactor.Configuration()
+        configuration.workerCount = 2
+        configuration.jobsPerPassMax = 1
+        configuration.watchdogThreshold = nil
+        return try Proactor(configuration, kernel: kernel, host: host)
+    }
+
+    var openDescriptorCount: Int { kernel.openDescriptors.count }
+}
+
 extension Endpoint {
     /// As the other hosts reach what listens here.
     var reachable: Endpoint {

@@ -14,18 +14,16 @@ extension Loopback {
             await eventually { ProcessHoldings.now().threads.isEmpty }
         }
 
-        @Test(arguments: HandlerExecutor.all)
-        func `handlers that do not end are an error of shutdown, and the threads end when they do`(
-            executor: HandlerExecutor
-        ) async throws {
+        @Test func `handlers that do not end are an error of shutdown, and the threads end when they do`()
+            async throws
+        {
             let gate = Gate()
             let aio = try Proactor(
                 .testing {
                     $0.shutdownTimeout = .milliseconds(50)
                     $0.report = { _ in }
                 })
-            let serving = try await aio.serving(.testing { $0.executor = executor }) { _ in await gate.wait()
-            }
+            let serving = try await aio.serving { _ in await gate.wait() }
             let peers = try (0..<3).map { _ in try RawPeer(connectingTo: serving.endpoint) }
             await gate.arrived(3)
             let error = await #expect(throws: AIOError.self) { try await aio.shutdown() }
