@@ -108,7 +108,7 @@ package final class Partner: JobThread, @unchecked Sendable {
 
     private func run() {
         if !executors.jobs.isEmpty { alarm.jobsBegin() }
-        _ = executors.run(atMost: 512)
+        _ = executors.run(atMost: configuration.jobsPerPassMax)
         stage = executors.jobs.isEmpty && completions.list.isEmpty() ? .announce : .drain
         if ending != nil { stage = .drain }
     }
