@@ -183,10 +183,13 @@ import Testing
                 clients.insert(try aio.events.connect(to: "other:9"))
             }
             try await world.advance(by: .milliseconds(Int(world.seed % 30)))
+            let start = world.clock.now
             try await aio.shutdown()
+            #expect(world.time(since: start).isAbout(.zero))
             let log = EventLog(aio)
             try await log.end()
             #expect(Set(log.closed) == clients && log.values.count == clients.count)
+            #expect(log.closeReasons().allSatisfy { $0 == .shutDown })
             cut.heal()
         }
     }

@@ -74,7 +74,7 @@ extension Loopback {
                 timer.cancel()
                 try await aio.shutdown()
             }
-            await ends.reached(1)
+            try await ends.reached(1)
         }
 
         @Test func `what a dropped proactor held goes with it`() async throws {
@@ -85,7 +85,7 @@ extension Loopback {
                 try aio.events.post(Canary(ends))
                 pair.server.attach(Canary(ends))
             }
-            await ends.reached(2)
+            try await ends.reached(2)
         }
 
         @Test func `many proactors come and go`() async throws {

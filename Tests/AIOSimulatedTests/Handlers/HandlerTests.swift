@@ -95,7 +95,7 @@ import Testing
             let passed: [Diary.Call] = [.connected, .dataReceived("x"), .returned, .peerFinished]
             let count = ["connected": 1, "dataReceived": 2, "peerFinished": 4][call]!
             #expect(Array(calls.values.dropLast()) == Array(passed.prefix(count)))
-            #expect(world.reports.count == 1 && world.reports[0].message.contains("Failed"))
+            #expect(world.reports.count == 1 && world.reports.first?.message.contains("Failed") == true)
         }
     }
 

@@ -198,11 +198,11 @@ import Testing
             peer.close()
             #expect(try await first.report == .of(accepted: 1, completed: 1, openAtDrain: 1))
             #expect(try await second.report == .of())
-            async let served = late.serve { try await $0.echo() }
+            let served = world.beside("serve") { try await late.serve { try await $0.echo() } }
             try await queued.expect("first bytes")
             try await queued.expectEnd()
             queued.close()
-            let report = try await served
+            let report = try await served.value
             #expect(report.accepted == 1 && report.completed == 1 && report.cut == 0)
             try await world.host("client").connect(to: "server:81").expectRefused()
         }
@@ -216,7 +216,8 @@ import Testing
             let server = try await aio.listen(on: "*:80")
             server.drain(within: .seconds(600))
             let start = world.clock.now
-            #expect(try await server.serve { try await $0.echo() } == .of())
+            let serving = world.beside("serve") { try await server.serve { try await $0.echo() } }
+            #expect(try await serving.value == .of())
             #expect(world.time(since: start).isAbout(.zero))
             await world.settle()
             try await world.host("client").connect(to: "server:80").expectRefused()

@@ -116,7 +116,7 @@ extension Loopback {
                 let gate = ThreadGate()
                 let flooded = Flooded(aio.nextHome(), count: calls)
                 async let flood = flooded.flood(callCount, after: gate)
-                await gate.arrived()
+                try await gate.arrived()
                 try peer.send("during")
                 let before = aio.statistics.total.polls
                 let jobsBefore = aio.engine.workers[0].counters.jobs.current

@@ -98,7 +98,7 @@ extension Loopback {
                 }
                 let endpoint = serving.endpoint
                 let peer = try RawPeer(connectingTo: endpoint)
-                await gate.arrived()
+                try await gate.arrived()
                 let worker = aio.engine.workers[0]
                 let executors =
                     executor == .worker ? worker.executors : try #require(worker.partner?.executors)

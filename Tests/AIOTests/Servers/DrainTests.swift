@@ -27,7 +27,7 @@ extension Loopback {
                     try idle.send("0123456789")
                     return (half, idle)
                 }
-                await arrived.reached(2)
+                try await arrived.reached(2)
                 kill(getpid(), SIGUSR1)
                 try await onThread { () throws in
                     #expect(try idle.seesEnd())
@@ -73,7 +73,7 @@ extension Loopback {
                     }
                     try await clients.waitForAll()
                 }
-                await answers.reached(requestsBeforeDrain)
+                try await answers.reached(requestsBeforeDrain)
                 let report = try await serving.drained()
                 try await clients
                 let lost = Set(read.values).subtracting(replied.values)

@@ -23,7 +23,7 @@ extension Loopback {
                 let endpoint = serving.endpoint
                 let peer = try RawPeer(connectingTo: endpoint)
                 try peer.send("reply")
-                await gate.arrived()
+                try await gate.arrived()
                 for number in Self.listeners(on: endpoint) {
                     #expect(Glibc.shutdown(number, Int32(SHUT_RDWR)) == 0)
                 }

@@ -25,7 +25,7 @@ extension Loopback {
                 })
             let serving = try await aio.serving { _ in await gate.wait() }
             let peers = try (0..<3).map { _ in try RawPeer(connectingTo: serving.endpoint) }
-            await gate.arrived(3)
+            try await gate.arrived(3)
             let error = await #expect(throws: AIOError.self) { try await aio.shutdown() }
             #expect(error?.code == .handlersStillRunning)
             #expect(gate.count == 3)
@@ -50,7 +50,7 @@ extension Loopback {
                 })
             let serving = try await aio.serving(.testing { $0.executor = executor }) { _ in gate.wait() }
             let peer = try RawPeer(connectingTo: serving.endpoint)
-            await gate.arrived()
+            try await gate.arrived()
             #expect(await errorCode { try await aio.shutdown() } == .handlersStillRunning)
             #expect(gate.count == 1)
             gate.open()
@@ -90,7 +90,7 @@ extension Loopback {
             let ends = Arrivals()
             try await serveAndShutDown(executor, ends)
             // The engine's, and the server's.
-            await ends.reached(2)
+            try await ends.reached(2)
         }
 
         /// A function of its own, so that nothing of the proactor lives on in its caller's frame.
@@ -125,7 +125,7 @@ extension Loopback {
                     return worker.index
                 }
             }
-            await gate.arrived(2)
+            try await gate.arrived(2)
             #expect(Set(names.values) == ["aio-0", "aio-1"])
             try await aio.shutdown()
             gate.open()

@@ -85,54 +85,6 @@ final class Recorder<Value: Sendable>: @unchecked Sendable {
     var count: Int { lock.withLock { list.count } }
 }
 
-/// Counts what happens, and tells those who wait for so many.
-///
-/// Sendable, unchecked: everything that changes is under `lock`.
-final class Arrivals: @unchecked Sendable {
-    private let lock = PosixLock()
-    private var count = 0
-    private var waiting: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
-
-    func note() {
-        let reached = lock.withLock { () -> [CheckedContinuation<Void, Never>] in
-            count += 1
-            let reached = waiting.filter { $0.count <= count }.map(\.continuation)
-            waiting.removeAll { $0.count <= count }
-            return reached
-        }
-        for continuation in reached { continuation.resume() }
-    }
-
-    func reached(_ count: Int) async {
-        await withCheckedContinuation { continuation in
-            let isReached = lock.withLock { () -> Bool in
-                if self.count < count { waiting.append((count, continuation)) }
-                return self.count >= count
-            }
-            if isReached { continuation.resume() }
-        }
-        // Under the lock again, which is what orders this with `note` for the thread sanitizer.
-        lock.withLock {}
-    }
-}
-
-/// Its end is noted.
-final class Canary: Sendable {
-    private let ends: Arrivals
-    init(_ ends: Arrivals) { self.ends = ends }
-    deinit { ends.note() }
-}
-
-extension Proactor.Configuration {
-    /// The engine and all its threads hold `canary`.
-    static func holding(_ canary: Canary, _ change: (inout Self) -> Void = { _ in }) -> Self {
-        .testing {
-            $0.report = { _ in withExtendedLifetime(canary) {} }
-            change(&$0)
-        }
-    }
-}
-
 /// Tasks wait here until it is opened, whether or not they are cancelled.
 ///
 /// Sendable, unchecked: everything that changes is under `lock`.
@@ -153,7 +105,7 @@ final class Gate: @unchecked Sendable {
     }
 
     /// Returns once so many have come to wait here.
-    func arrived(_ count: Int = 1) async { await arrivals.reached(count) }
+    func arrived(_ count: Int = 1) async throws { try await arrivals.reached(count) }
 
     func open() {
         let released = lock.withLock { () -> [CheckedContinuation<Void, Never>] in
@@ -180,7 +132,7 @@ final class ThreadGate: @unchecked Sendable {
     private var waitingCount = 0
 
     /// Returns once a thread has come to wait here.
-    func arrived() async { await arrivals.reached(1) }
+    func arrived() async throws { try await arrivals.reached(1) }
 
     func wait() {
         let deadline = clock.now.advanced(by: .seconds(50))
