@@ -184,6 +184,8 @@ package final class SimulatedNetwork: @unchecked Sendable {
         server.local = client.peer
         server.peer = client.local
         server.network = self
+        server.arrival = listener.arrival
+        server.writesWhole = listener.writesWhole
         join(client, server, by: route)
         join(server, client, by: topology.route(from: route.to, to: route.from))
         client.phase = .connected

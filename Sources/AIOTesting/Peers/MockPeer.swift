@@ -44,7 +44,7 @@ public final class MockPeer: @unchecked Sendable {
         let what = { "room for what the peer sends: \(self.socket.unsentByteCount) bytes are left" }
         try await settled(
             simulation.waits.wait(for: what, until: deadline(Self.patience)) { [socket] in
-                socket.unsentByteCount == 0 || socket.isOver
+                socket.unsentByteCount == 0 || socket.cannotSend
             }, or: what)
     }
 

@@ -1,5 +1,5 @@
 // The socket of a mock peer: reads whatever comes, unless it is stalled, and sends what it is given, as one of the
-// runners of the simulation.
+// runners of the simulation. Made by NetworkHost.connect and MockListener.accept.
 
 import AIOBytes
 import AIOKernel
@@ -47,6 +47,18 @@ final class PeerSocket: Runner, @unchecked Sendable {
         descriptor = consume socket
     }
 
+    /// A connection that a listener of the peer's has accepted, whose arrival is the listener's.
+    init(name: String, kernel: SimulatedKernel, accepted: consuming Descriptor) throws(AIOError) {
+        self.name = name
+        self.kernel = kernel
+        guard let stream = kernel.file(accepted.number, as: SimulatedStream.self, for: "accept") else {
+            throw AIOError(.other, call: "accept")
+        }
+        self.stream = stream
+        arrival = stream.arrival ?? .asSent
+        descriptor = consume accepted
+    }
+
     var isConnecting: Bool { stream.phase == .connecting }
     var local: Endpoint? { stream.local }
     /// Of its descriptor, while it has one.
@@ -59,7 +71,10 @@ final class PeerSocket: Runner, @unchecked Sendable {
         return sentCount - link.sent.count - link.arrived.count
     }
     /// Nothing more will come.
-    var isOver: Bool { sawEnd || error != nil || descriptor == nil || closesAfterCall }
+    var isOver: Bool { sawEnd || isGone }
+    /// Nothing can be sent any more. (The other side's end does not keep this one from sending.)
+    var cannotSend: Bool { isGone || stream.phase == .dead }
+    private var isGone: Bool { error != nil || descriptor == nil || closesAfterCall }
 
     // MARK: What scripts do
 
