@@ -219,7 +219,7 @@ extension SimulatedKernel {
         if room < batch.byteCount { stream.wantsSpace = true }
         guard room > 0 else { return CallResult(.resourceTemporarilyUnavailable) }
         var taken: [UInt8] = []
-        for part in batch.parts where taken.count < room { taken += part.prefix(room - taken.count) }
+        for part in batch.parts where taken.count < room { taken.append(part.prefix(room - taken.count)) }
         network.send(taken, on: outgoing)
         noteActivity()
         return CallResult(rawValue: room)

@@ -137,7 +137,7 @@ final class PeerSocket: Runner, @unchecked Sendable {
         bytes.delivered()
         let result = CallResult(rawValue: filled)
         if filled > 0 {
-            received += bytes
+            received.append(bytes)
             receivedCount += filled
         } else if filled == 0 {
             sawEnd = true
