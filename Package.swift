@@ -164,6 +164,13 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "AIOSimulatedTests",
+            dependencies: [
+                "AIO", "AIOTesting", "AIOWorkers", "AIOKernel", "AIOBytes",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
             name: "AIOLoggingTests",
             dependencies: [
                 "AIOLogging", "AIOWorkers", "AIOKernel", .product(name: "Logging", package: "swift-log"),
