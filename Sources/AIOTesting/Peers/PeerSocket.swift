@@ -29,8 +29,8 @@ final class PeerSocket: Runner, @unchecked Sendable {
     @safe @exclusivity(unchecked) private(set) var error: Errno?
     /// It ended the connection with a reset.
     private(set) var brokeOff = false
-    /// It reads nothing.
-    @safe @exclusivity(unchecked) var isStalled = false
+    /// It reads so many bytes more, and then nothing; nil: it reads on.
+    @safe @exclusivity(unchecked) var readLimit: Int?
 
     init(name: String, kernel: SimulatedKernel, target: Endpoint, arrival: Arrival) throws(AIOError) {
         self.name = name
@@ -109,7 +109,7 @@ final class PeerSocket: Runner, @unchecked Sendable {
         Readiness.readable.rawValue | Readiness.hangUp.rawValue | Readiness.error.rawValue
 
     private var canReceive: Bool {
-        guard !isStalled, !sawEnd, error == nil else { return false }
+        guard readLimit != 0, !sawEnd, error == nil else { return false }
         return stream.poll().rawValue & Self.readMask != 0
     }
 
@@ -131,7 +131,8 @@ final class PeerSocket: Runner, @unchecked Sendable {
     }
 
     private func receive() {
-        let (filled, bytes) = slabs.receive(atMost: 65_536, expecting: 4_096) { span in
+        let most = min(65_536, readLimit ?? .max)
+        let (filled, bytes) = slabs.receive(atMost: most, expecting: 4_096) { span in
             kernel.receive(from: descriptor!, into: &span).rawValue
         }
         bytes.delivered()
@@ -139,6 +140,8 @@ final class PeerSocket: Runner, @unchecked Sendable {
         if filled > 0 {
             received.append(bytes)
             receivedCount += filled
+            // The script may have cut in, and set another.
+            readLimit = readLimit.map { max(0, $0 - filled) }
         } else if filled == 0 {
             sawEnd = true
         } else if !result.wouldBlock {
