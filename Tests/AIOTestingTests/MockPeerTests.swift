@@ -165,7 +165,8 @@ private func echo(_ connection: Connection) async throws {
         }
     }
 
-    @Test(.simulated(seeds: 0..<10)) func `a peer that stalls after so many bytes has read these and no more`()
+    @Test(.simulated(seeds: 0..<10))
+    func `a peer that stalls after so many bytes has read these and no more`()
         async throws
     {
         try await withMockPeer(serving: { try await $0.write("0123456789") }) { peer in

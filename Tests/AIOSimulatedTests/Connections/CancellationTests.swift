@@ -69,7 +69,9 @@ import Testing
                 let read: Read = round % 2 == 0 ? .read : .exactly
                 let begun = try await surroundings.begin(world, aio, listener) { try await read($0) }
                 if round < 2 { await world.settle() }
-                await race(begun.cancel, after: Int(world.seed % 5) * 4) { try? await begun.peer.send("1234") }
+                await race(begun.cancel, after: Int(world.seed % 5) * 4) {
+                    try? await begun.peer.send("1234")
+                }
                 let result = try await begun.result.value()
                 if case .success(let bytes) = result {
                     #expect(bytes == "1234")
@@ -201,8 +203,8 @@ import Testing
     ) async throws {
         try await withProgram { world, aio in
             let listener = try road.farHost(of: world).listen(on: road.farEndpoint)
-            let mayBegin = Promise<Void>(in: world)
-            let written = Promise<Int>(in: world)
+            let mayBegin = Promise<Void>()
+            let written = Promise<Int>()
             let begun = try await surroundings.begin(
                 world, aio, listener, limits: Self.narrow, mayBegin: mayBegin
             ) { connection in
@@ -230,7 +232,7 @@ import Testing
     ) async throws {
         try await withProgram { world, aio in
             let listener = try world.host("far").listen(on: "*:81")
-            let mayBegin = Promise<Void>(in: world)
+            let mayBegin = Promise<Void>()
             let begun = try await surroundings.begin(world, aio, listener, mayBegin: mayBegin) {
                 connection in
                 for read in Read.allCases {

@@ -75,7 +75,8 @@ import Testing
 
     // MARK: Where it runs
 
-    @Test(.simulated(seeds: 0..<20)) func `a connection that a handler makes belongs to the handler's worker`()
+    @Test(.simulated(seeds: 0..<20))
+    func `a connection that a handler makes belongs to the handler's worker`()
         async throws
     {
         try await withProgram(configure: { $0.workerCount = 2 }) { world, aio in
@@ -146,7 +147,7 @@ import Testing
     func `a body that throws closes the connection in order`(_ road: Road) async throws {
         try await withProgram { world, aio in
             let listener = try road.farHost(of: world).listen(on: road.farEndpoint)
-            let kept = Promise<Connection>(in: world)
+            let kept = Promise<Connection>()
             async let session: Void = aio.connect(to: listener.endpoint) { connection in
                 kept.put(connection)
                 try await connection.write("last words")

@@ -51,8 +51,8 @@ import Testing
     ) async throws {
         try await withProgram { world, aio in
             let server = try await aio.listen(on: "*:80", options: .on(executor))
-            let ready = Promise<Connection>(in: world)
-            let result = Promise<Outcome<Void>>(in: world)
+            let ready = Promise<Connection>()
+            let result = Promise<Outcome<Void>>()
             let serving = Task(executorPreference: world.taskExecutor) {
                 try await server.serve { connection in
                     ready.put(connection)
@@ -136,7 +136,7 @@ import Testing
     @Test(.simulated(seeds: 0..<20)) func `a task that was cancelled before does not connect`() async throws {
         try await withProgram { world, aio in
             let listener = try world.host("far").listen(on: "*:81")
-            let cancelled = Promise<Void>(in: world)
+            let cancelled = Promise<Void>()
             let session = Task(executorPreference: world.taskExecutor) {
                 try await cancelled.value()
                 _ = try await aio.connect(to: listener.endpoint) { _ in Issue.record("connected") }

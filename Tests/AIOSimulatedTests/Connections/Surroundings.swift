@@ -71,10 +71,10 @@ extension Surroundings {
         var options = ClientOptions()
         options.executor = executor
         options.connection = limits
-        let made = Promise<Connection>(in: world)
-        let canceller = Promise<@Sendable () -> Void>(in: world)
-        let result = Promise<Outcome<Value>>(in: world)
-        let mayEnd = Promise<Void>(in: world)
+        let made = Promise<Connection>()
+        let canceller = Promise<@Sendable () -> Void>()
+        let result = Promise<Outcome<Value>>()
+        let mayEnd = Promise<Void>()
         let session = Task(executorPreference: world.taskExecutor) { [options] in
             try await aio.connect(to: listener.endpoint, options: options) { connection in
                 made.put(connection)

@@ -11,9 +11,13 @@ nonisolated(nonsending) func outcome<Value>(of body: () async throws -> Value) a
 
 extension Result {
     /// The code of the error, if it is the engine's.
-    var code: AIOError.Code? { if case .failure(let error) = self { (error as? AIOError)?.code } else { nil } }
+    var code: AIOError.Code? {
+        if case .failure(let error) = self { (error as? AIOError)?.code } else { nil }
+    }
 
-    var isCancellation: Bool { if case .failure(let error) = self { error is CancellationError } else { false } }
+    var isCancellation: Bool {
+        if case .failure(let error) = self { error is CancellationError } else { false }
+    }
 }
 
 /// The code of what `body` throws; nil if it throws nothing, or nothing of the engine's.
@@ -29,7 +33,11 @@ final class Promise<Value: Sendable>: @unchecked Sendable {
     private let world: Simulation
     private(set) var kept: Value?
 
-    init(in world: Simulation) { self.world = world }
+    /// Of the test's world, if nothing else is said.
+    init(in world: Simulation? = Simulation.current) {
+        guard let world else { preconditionFailure("a promise is made and kept in a simulation") }
+        self.world = world
+    }
 
     /// Once: a second value is a second outcome, which is what some tests look for.
     func put(_ value: Value) {

@@ -90,8 +90,8 @@ func serving<Value: Sendable>(
 ) async throws -> Value {
     try await withProgram(configure: configure) { world, aio in
         let server = try await aio.listen(on: road.endpoint, options: options)
-        let accepted = Promise<Connection>(in: world)
-        let result = Promise<Outcome<Value>>(in: world)
+        let accepted = Promise<Connection>()
+        let result = Promise<Outcome<Value>>()
         async let report = server.serve { connection in
             accepted.put(connection)
             result.put(await outcome { try await handler(connection) })
