@@ -107,7 +107,7 @@ import Testing
         var written = 0
         do {
             while written < 3 * kernelByteCount {
-                let bytes = Pattern.bytes(at: written, count: 3_000 + written % 977)
+                let bytes = Tape.bytes(at: written, count: 3_000 + written % 977)
                 if written % 2 == 0 {
                     try await connection.write(bytes)
                 } else {
@@ -141,7 +141,7 @@ import Testing
             #expect(threw && begun.connection.waiterCount == 0)
             begun.connection.finish()
             begun.peer.resume()
-            #expect(try await begun.peer.receivePattern() == accepted)
+            #expect(try await begun.peer.receiveTape() == accepted)
             try await begun.end()
         }
     }
@@ -160,7 +160,7 @@ import Testing
             let (accepted, threw) = try await begun.result.value().get()
             if threw { tally.cancelled += 1 } else { tally.done += 1 }
             begun.connection.finish()
-            #expect(try await begun.peer.receivePattern() == accepted)
+            #expect(try await begun.peer.receiveTape() == accepted)
             try await begun.end()
         }
         return tally
@@ -221,7 +221,7 @@ import Testing
             #expect(begun.connection.pendingByteCount >= count - kernelByteCount)
             begun.connection.finish()
             begun.peer.resume()
-            #expect(try await begun.peer.receivePattern() == count)
+            #expect(try await begun.peer.receiveTape() == count)
             try await begun.end()
         }
     }

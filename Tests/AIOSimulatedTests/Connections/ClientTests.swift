@@ -127,7 +127,7 @@ import Testing
     @Test(.simulated(seeds: 0..<20)) func `the body runs where it was asked to`() async throws {
         try await withProgram(configure: { $0.workerCount = 2 }) { world, aio in
             _ = try world.host("far").listen(on: "*:81")
-            for executor in HandlerExecutor.all {
+            for executor in HandlerExecutor.everywhere {
                 var options = ClientOptions()
                 options.executor = executor
                 try await aio.connect(to: "far:81", options: options) { connection in

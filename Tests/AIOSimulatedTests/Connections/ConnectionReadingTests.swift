@@ -8,7 +8,7 @@ import Testing
     /// In which pieces a long stream may arrive.
     private static let arrivals: [Arrival] = [.asSent, .drawn, .together, .chaos]
 
-    @Test(.simulated(seeds: 0..<8), arguments: HandlerExecutor.all, arrivals)
+    @Test(.simulated(seeds: 0..<8), arguments: HandlerExecutor.everywhere, arrivals)
     func `chunks brings every byte in order, and ends with the peer's end`(
         _ executor: HandlerExecutor, _ arrival: Arrival
     ) async throws {
@@ -16,15 +16,15 @@ import Testing
         let count = try await serving(.on(executor), arrival: arrival) { connection in
             var position = 0
             for try await chunk in connection.chunks {
-                guard !chunk.isEmpty, Pattern.matches(chunk, at: position) else {
-                    throw PatternBroken(position: position)
+                guard !chunk.isEmpty, Tape.matches(chunk, at: position) else {
+                    throw TapeBroken(position: position)
                 }
                 position += chunk.count
             }
             #expect(try await connection.read() == nil, "the end stays the end")
             return position
         } peer: { stage in
-            try await stage.peer.sendPattern(total)
+            try await stage.peer.sendTape(total)
             stage.peer.halfClose()
         }
         #expect(count == total)
@@ -80,14 +80,14 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all, [Arrival.oneByteAtATime, .chaos])
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere, [Arrival.oneByteAtATime, .chaos])
     func `read exactly puts pieces together`(_ executor: HandlerExecutor, _ arrival: Arrival) async throws {
         let counts = [1, 7, 100, 300, 3]
         try await serving(.on(executor), arrival: arrival) { connection in
             var position = 0
             for count in counts {
                 let bytes = try #require(try await connection.read(exactly: count))
-                #expect(bytes == Pattern.bytes(at: position, count: count))
+                #expect(bytes == Tape.bytes(at: position, count: count))
                 position += count
                 try await connection.write(".")
             }
@@ -95,7 +95,7 @@ import Testing
         } peer: { stage in
             var position = 0
             for count in counts {
-                try await stage.peer.sendPattern(from: position, count)
+                try await stage.peer.sendTape(from: position, count)
                 position += count
                 try await stage.peer.expect(".")
             }
@@ -124,7 +124,7 @@ import Testing
 
     // MARK: Larger than the window
 
-    @Test(.simulated(seeds: 0..<8), arguments: HandlerExecutor.all, arrivals)
+    @Test(.simulated(seeds: 0..<8), arguments: HandlerExecutor.everywhere, arrivals)
     func `read exactly may want more than the receive window`(
         _ executor: HandlerExecutor, _ arrival: Arrival
     ) async throws {
@@ -132,13 +132,13 @@ import Testing
         try await serving(.on(executor) { $0.receiveWindow = 1_000 }, arrival: arrival) { connection in
             for index in 0..<5 {
                 let bytes = try #require(try await connection.read(exactly: each))
-                #expect(bytes == Pattern.bytes(at: index * each, count: each))
+                #expect(bytes == Tape.bytes(at: index * each, count: each))
                 // In between the window is the narrow one again.
                 let small = try #require(try await connection.peek())
-                #expect(Pattern.matches(small, at: (index + 1) * each))
+                #expect(Tape.matches(small, at: (index + 1) * each))
             }
         } peer: { stage in
-            try await stage.peer.sendPattern(6 * each)
+            try await stage.peer.sendTape(6 * each)
         }
     }
 
@@ -149,13 +149,13 @@ import Testing
         try await serving(.on { $0.receiveWindow = 1_000 }, arrival: .together) { connection in
             #expect(try await connection.peek(atLeast: 1_000)?.count == 1_000)
             try await mayGoOn.value()
-            #expect(try await connection.read(atMost: 300) == Pattern.bytes(at: 0, count: 300))
+            #expect(try await connection.read(atMost: 300) == Tape.bytes(at: 0, count: 300))
             let bytes = try await connection.withTimeout(.seconds(10)) {
                 try await connection.read(exactly: 900)
             }
-            #expect(bytes == Pattern.bytes(at: 300, count: 900))
+            #expect(bytes == Tape.bytes(at: 300, count: 900))
         } peer: { stage in
-            try await stage.peer.sendPattern(50_000)
+            try await stage.peer.sendTape(50_000)
             await stage.settle()
             #expect(stage.total.bytesReceived == 1_000 && stage.total.readPauses >= 1)
             mayGoOn.keep()
@@ -211,10 +211,10 @@ import Testing
         let all = try await serving(.on { $0.receiveWindow = window }, arrival: arrival) { connection in
             try await connection.readAll(atMost: total)
         } peer: { stage in
-            try await stage.peer.sendPattern(total)
+            try await stage.peer.sendTape(total)
             stage.peer.halfClose()
         }
-        #expect(all == Pattern.bytes(count: total))
+        #expect(all == Tape.bytes(count: total))
     }
 
     @Test(.simulated(seeds: 0..<20), arguments: arrivals)
@@ -224,12 +224,12 @@ import Testing
             #expect(await code { _ = try await connection.readAll(atMost: 1_000) } == .limitReached)
             var position = 0
             for try await chunk in connection.chunks {
-                #expect(Pattern.matches(chunk, at: position))
+                #expect(Tape.matches(chunk, at: position))
                 position += chunk.count
             }
             return position
         } peer: { stage in
-            try await stage.peer.sendPattern(total)
+            try await stage.peer.sendTape(total)
             stage.peer.halfClose()
         }
         #expect(count == total)
@@ -278,15 +278,15 @@ import Testing
         let total = 50_000
         let count = try await serving(.on { $0.receiveWindow = 1_000 }, arrival: arrival) { connection in
             #expect(
-                try await connection.peek(atLeast: 10_000)?.prefix(10_000) == Pattern.bytes(count: 10_000))
+                try await connection.peek(atLeast: 10_000)?.prefix(10_000) == Tape.bytes(count: 10_000))
             var position = 0
             while let bytes = try await connection.read(atMost: 700) {
-                #expect(Pattern.matches(bytes, at: position))
+                #expect(Tape.matches(bytes, at: position))
                 position += bytes.count
             }
             return position
         } peer: { stage in
-            try await stage.peer.sendPattern(total)
+            try await stage.peer.sendTape(total)
             stage.peer.halfClose()
         }
         #expect(count == total)

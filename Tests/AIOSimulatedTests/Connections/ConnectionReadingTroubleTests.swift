@@ -5,7 +5,7 @@ import AIOTesting
 import Testing
 
 @Suite struct ConnectionReadingTroubleTests {
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all, Road.allCases)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere, Road.allCases)
     func `bytes that came before a reset are read, then it is thrown`(
         _ executor: HandlerExecutor, _ road: Road
     ) async throws {
@@ -26,7 +26,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all, Road.allCases)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere, Road.allCases)
     func `a reset ends a read that waits`(_ executor: HandlerExecutor, _ road: Road) async throws {
         let error = try await serving(over: road, .on(executor)) { connection in
             await code { _ = try await connection.read() }
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere)
     func `a second read while one waits is an error, and the first is not disturbed`(
         _ executor: HandlerExecutor
     ) async throws {
@@ -103,34 +103,34 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<10), arguments: HandlerExecutor.all, [Arrival.drawn, .chaos])
+    @Test(.simulated(seeds: 0..<10), arguments: HandlerExecutor.everywhere, [Arrival.drawn, .chaos])
     func `one task reads while another writes`(_ executor: HandlerExecutor, _ arrival: Arrival) async throws {
         let total = 150_000
         let count = try await serving(.on(executor), arrival: arrival) { connection in
             async let read = {
                 var position = 0
                 for try await chunk in connection.chunks {
-                    guard Pattern.matches(chunk, at: position) else {
-                        throw PatternBroken(position: position)
+                    guard Tape.matches(chunk, at: position) else {
+                        throw TapeBroken(position: position)
                     }
                     position += chunk.count
                 }
                 return position
             }()
             for position in stride(from: 0, to: total, by: 15_000) {
-                try await connection.write(Pattern.bytes(at: position, count: 15_000))
+                try await connection.write(Tape.bytes(at: position, count: 15_000))
             }
             connection.finish()
             return try await read
         } peer: { stage in
-            try await stage.peer.sendPattern(total)
+            try await stage.peer.sendTape(total)
             stage.peer.halfClose()
-            #expect(try await stage.peer.receivePattern() == total)
+            #expect(try await stage.peer.receiveTape() == total)
         }
         #expect(count == total)
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all, [1_000, 50_000])
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere, [1_000, 50_000])
     func `a handler that does not read stops the peer after one window, and gets everything later`(
         _ executor: HandlerExecutor, window: Int
     ) async throws {
@@ -150,7 +150,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere)
     func `a read that waits ends with the idle timeout, counted from the last byte`(
         _ executor: HandlerExecutor
     ) async throws {
@@ -169,7 +169,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: [true, false], HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<20), arguments: [true, false], HandlerExecutor.everywhere)
     func `a read that waits ends when another task closes the connection`(
         isAbort: Bool, _ executor: HandlerExecutor
     ) async throws {
@@ -183,7 +183,7 @@ import Testing
         #expect(error == .closed)
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere)
     func `a server that drains ends a read that waits, but not one in the middle of something`(
         _ executor: HandlerExecutor
     ) async throws {

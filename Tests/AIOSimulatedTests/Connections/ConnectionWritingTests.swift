@@ -38,7 +38,7 @@ import Testing
 
     // MARK: Waiting
 
-    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.all, Road.allCases)
+    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.everywhere, Road.allCases)
     func `a write waits above the high mark, and goes on below the low one`(
         _ executor: HandlerExecutor, _ road: Road
     ) async throws {
@@ -46,7 +46,7 @@ import Testing
         try await stalled(over: road, Self.narrow(executor), blockByteCount: block) { connection, before in
             let pending = connection.pendingByteCount
             #expect(pending > 64 << 10 && pending <= (64 << 10) + block)
-            try await connection.write(Pattern.bytes(at: before, count: block))
+            try await connection.write(Tape.bytes(at: before, count: block))
             #expect(connection.pendingByteCount <= (32 << 10) + block)
         } peer: { stage, before in
             // Little by little, so that it is seen to wait for the low mark.
@@ -59,11 +59,11 @@ import Testing
                 try #require(received < before)
             }
             stage.peer.resume()
-            #expect(try await stage.peer.receivePattern() == before + block)
+            #expect(try await stage.peer.receiveTape() == before + block)
         }
     }
 
-    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.everywhere)
     func `writers that wait go in the order in which they came, each in one piece`(
         _ executor: HandlerExecutor
     ) async throws {
@@ -83,7 +83,7 @@ import Testing
                     #expect(connection.waiterCount == index + 1)
                 }
                 stage.peer.resume()
-                try await stage.peer.expectPattern(before)
+                try await stage.peer.expectTape(before)
                 for index in 0..<count {
                     try await stage.peer.expect(Bytes([UInt8](repeating: UInt8(index), count: 25_000)))
                 }
@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.all, Road.allCases)
+    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.everywhere, Road.allCases)
     func `flush returns when everything is in the kernel, and not before`(
         _ executor: HandlerExecutor, _ road: Road
     ) async throws {
@@ -108,7 +108,7 @@ import Testing
             #expect(stage.connection.waiterCount == 1, "most of it is still queued")
             #expect(stage.connection.pendingByteCount > 0)
             stage.peer.resume()
-            #expect(try await stage.peer.receivePattern() == before)
+            #expect(try await stage.peer.receiveTape() == before)
         }
     }
 
@@ -135,7 +135,7 @@ import Testing
             // As much as the kernel takes and one byte more.
             var written = 0
             while connection.pendingByteCount == 0 {
-                try await connection.write(Pattern.bytes(at: written, count: 4_096))
+                try await connection.write(Tape.bytes(at: written, count: 4_096))
                 written += 4_096
                 await world.settle()
             }
@@ -157,7 +157,7 @@ import Testing
 
     // MARK: Order
 
-    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.everywhere)
     func `the parts of a write stay together, whoever else writes`(_ executor: HandlerExecutor) async throws {
         let writers = 4
         let rounds = 60
@@ -195,14 +195,14 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.all, Road.allCases)
+    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.everywhere, Road.allCases)
     func `sends and writes of one task keep their order`(_ executor: HandlerExecutor, _ road: Road)
         async throws
     {
         let total = try await serving(over: road, .on(executor)) { connection in
             var position = 0
             for round in 0..<300 {
-                let bytes = Pattern.bytes(at: position, count: 1 + round % 997)
+                let bytes = Tape.bytes(at: position, count: 1 + round % 997)
                 if round % 3 == 0, case .refused(let why) = connection.send(bytes) {
                     Issue.record("refused: \(why)")
                 }
@@ -212,20 +212,20 @@ import Testing
             }
             return position
         } peer: { stage in
-            _ = try await stage.peer.receivePattern()
+            _ = try await stage.peer.receiveTape()
         }
         #expect(total == (0..<300).reduce(0) { $0 + 1 + $1 % 997 })
     }
 
-    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.everywhere)
     func `one write may be much larger than the marks`(_ executor: HandlerExecutor) async throws {
         let byteCount = 400_000
         try await serving(.on(executor)) { connection in
-            try await connection.write(Pattern.bytes(count: byteCount))
+            try await connection.write(Tape.bytes(count: byteCount))
             try await connection.flush()
             #expect(connection.pendingByteCount == 0)
         } peer: { stage async throws in
-            #expect(try await stage.peer.receivePattern() == byteCount)
+            #expect(try await stage.peer.receiveTape() == byteCount)
         }
     }
 
@@ -244,7 +244,7 @@ import Testing
 
     // MARK: The end
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere)
     func `after finish the peer reads the end, later writes are refused, and reads go on`(
         _ executor: HandlerExecutor
     ) async throws {
@@ -282,16 +282,16 @@ import Testing
             if ending == "abort" {
                 await stage.settle()
                 #expect(stage.peer.receivedByteCount < before)
-                try await stage.peer.expectPattern(stage.peer.receivedByteCount)
+                try await stage.peer.expectTape(stage.peer.receivedByteCount)
                 try await stage.peer.expectReset()
             } else {
-                #expect(try await stage.peer.receivePattern() == before)
+                #expect(try await stage.peer.receiveTape() == before)
             }
         }
         #expect(error == .closed)
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all, Road.allCases)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere, Road.allCases)
     func `writing to a peer that has reset throws before long`(_ executor: HandlerExecutor, _ road: Road)
         async throws
     {
@@ -309,7 +309,7 @@ import Testing
         #expect(error == .connectionReset)
     }
 
-    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.all, Road.allCases)
+    @Test(.simulated(seeds: 0..<15), arguments: HandlerExecutor.everywhere, Road.allCases)
     func `a peer that takes nothing for too long is cut, and its writer told`(
         _ executor: HandlerExecutor, _ road: Road
     ) async throws {
@@ -320,7 +320,7 @@ import Testing
             let start = connection.clock.now
             async let flushed = code { try await connection.flush() }
             let error = await code {
-                while true { try await connection.write(Pattern.bytes(count: 10_000)) }
+                while true { try await connection.write(Tape.bytes(count: 10_000)) }
             }
             #expect(error == .timedOut)
             let passed = start.duration(to: connection.clock.now)
@@ -342,7 +342,7 @@ import Testing
         let mayWrite = Promise<Void>()
         try await serving(over: road, options) { connection async throws in
             try await mayWrite.value()
-            try await connection.write(Pattern.bytes(count: byteCount))
+            try await connection.write(Tape.bytes(count: byteCount))
             try await connection.flush()
         } peer: { stage in
             stage.peer.stall()
@@ -354,7 +354,7 @@ import Testing
                 await stage.settle()
             }
             stage.peer.resume()
-            #expect(try await stage.peer.receivePattern() == byteCount)
+            #expect(try await stage.peer.receiveTape() == byteCount)
         }
     }
 }

@@ -17,9 +17,9 @@ import Testing
             switch self {
             case .read: while try await connection.read() != nil {}
             case .readExactly: _ = try await connection.read(exactly: 1_000)
-            case .write: while true { try await connection.write(Pattern.bytes(count: 10_000)) }
+            case .write: while true { try await connection.write(Tape.bytes(count: 10_000)) }
             case .flush:
-                try await connection.write(Pattern.bytes(count: 200_000))
+                try await connection.write(Tape.bytes(count: 200_000))
                 try await connection.flush()
             case .closed: _ = try await connection.closed()
             case .withTimeout:
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<12), arguments: Place.allCases, HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<12), arguments: Place.allCases, HandlerExecutor.everywhere)
     func `a handler is cancelled where it waits, and serve returns`(
         _ place: Place, _ executor: HandlerExecutor
     ) async throws {
@@ -84,7 +84,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<30), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<30), arguments: HandlerExecutor.everywhere)
     func `an owner that was cancelled waits no more, and its connection stays whole`(
         _ executor: HandlerExecutor
     ) async throws {

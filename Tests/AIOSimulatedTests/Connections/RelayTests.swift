@@ -48,20 +48,20 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<6), arguments: HandlerExecutor.all, [Arrival.drawn, .chaos])
+    @Test(.simulated(seeds: 0..<6), arguments: HandlerExecutor.everywhere, [Arrival.drawn, .chaos])
     func `bytes go both ways at once, and are counted`(_ executor: HandlerExecutor, _ arrival: Arrival)
         async throws
     {
         let forward = 150_000
         let backward = forward / 2 + 1
         let report = try await proxied(executor, arrival: arrival) { ends in
-            async let sentBack: Void = ends.upstream.sendPattern(backward)
-            try await ends.client.sendPattern(forward)
+            async let sentBack: Void = ends.upstream.sendTape(backward)
+            try await ends.client.sendTape(forward)
             try await sentBack
             ends.client.halfClose()
             ends.upstream.halfClose()
-            #expect(try await ends.upstream.receivePattern() == forward)
-            #expect(try await ends.client.receivePattern() == backward)
+            #expect(try await ends.upstream.receiveTape() == forward)
+            #expect(try await ends.client.receiveTape() == backward)
         }
         var expected = RelayReport()
         expected.forward = UInt64(forward)
@@ -69,7 +69,7 @@ import Testing
         #expect(report == expected)
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: [true, false], HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<20), arguments: [true, false], HandlerExecutor.everywhere)
     func `the end of one side is passed on, and the other direction stays open`(
         clientEnds: Bool, _ executor: HandlerExecutor
     ) async throws {
@@ -91,7 +91,7 @@ import Testing
         #expect(report.backward == (clientEnds ? 15 : 7))
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: [true, false], HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<20), arguments: [true, false], HandlerExecutor.everywhere)
     func `a reset is passed on, and reported as what it was`(byClient: Bool, _ executor: HandlerExecutor)
         async throws
     {
@@ -108,7 +108,7 @@ import Testing
         #expect(report.forward + report.backward == 6)
     }
 
-    @Test(.simulated(seeds: 0..<10), arguments: HandlerExecutor.all, Road.allCases)
+    @Test(.simulated(seeds: 0..<10), arguments: HandlerExecutor.everywhere, Road.allCases)
     func `a slow side slows the other, and little is held`(_ executor: HandlerExecutor, _ road: Road)
         async throws
     {
@@ -122,7 +122,7 @@ import Testing
             // The upstream kernel's buffers, the queue for it up to its mark and a window more, and a window.
             let most = kernelByteCount + 3 * 32_768
             let taken = try await ends.client.expectBackpressure(
-                atMost: most, sending: Pattern.bytes(count: 8_192))
+                atMost: most, sending: Tape.bytes(count: 8_192))
             let total = ends.aio.statistics.total
             #expect(taken == Int(total.bytesReceived))
             #expect(total.bytesSent <= UInt64(kernelByteCount))
@@ -158,7 +158,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere)
     func `a relay that is cancelled while nothing comes leaves both connections as they were`(
         _ executor: HandlerExecutor
     ) async throws {
@@ -180,7 +180,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<10), arguments: HandlerExecutor.all, Road.allCases)
+    @Test(.simulated(seeds: 0..<10), arguments: HandlerExecutor.everywhere, Road.allCases)
     func `a relay that is cancelled while it waits for room loses nothing of what it has read`(
         _ executor: HandlerExecutor, _ road: Road
     ) async throws {
@@ -195,7 +195,7 @@ import Testing
             ends in
             let count = 300_000
             ends.upstream.stall()
-            async let sent: Void = ends.client.sendPattern(count)
+            async let sent: Void = ends.client.sendTape(count)
             await ends.world.settle()
             #expect(ends.second.waiterCount == 1)
             try await relaying.begun.value().cancel()
@@ -206,7 +206,7 @@ import Testing
                 ends.second.finish()
             }()
             ends.upstream.resume()
-            try await ends.upstream.expectPattern(count)
+            try await ends.upstream.expectTape(count)
             try await sent
             ends.client.halfClose()
             try await forwarded

@@ -9,7 +9,7 @@ import Testing
 @Suite struct TimeoutTests {
     private struct OwnError: Error {}
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere)
     func `a body that takes too long is ended with timedOut, and loses nothing`(
         _ executor: HandlerExecutor
     ) async throws {
@@ -29,7 +29,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere)
     func `a body that ends in time gives its result`(_ executor: HandlerExecutor) async throws {
         try await serving(.on(executor)) { connection in
             let bytes = try await connection.withTimeout(.seconds(30)) { try await connection.read() }
@@ -109,7 +109,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere)
     func `a caller that is cancelled gets a CancellationError`(_ executor: HandlerExecutor) async throws {
         let begun = Promise<Task<Void, any Error>>()
         try await serving(.on(executor)) { connection in
@@ -164,7 +164,7 @@ import Testing
                 switch result {
                 case .success(let bytes):
                     let bytes = try #require(bytes)
-                    #expect(Pattern.matches(bytes, at: position))
+                    #expect(Tape.matches(bytes, at: position))
                     position += bytes.count
                 case .failure:
                     #expect(result.code == .timedOut)
@@ -173,7 +173,7 @@ import Testing
             }
             connection.finish()
             while let bytes = try await connection.read() {
-                #expect(Pattern.matches(bytes, at: position))
+                #expect(Tape.matches(bytes, at: position))
                 position += bytes.count
             }
             return (position, timedOut)
@@ -181,7 +181,7 @@ import Testing
             stage.world.conditions = LinkConditions(latency: .zero ... .milliseconds(2))
             for round in 0..<rounds {
                 try await stage.peer.expect(".")
-                try await stage.peer.send(Pattern.bytes(at: round * 3, count: 3))
+                try await stage.peer.send(Tape.bytes(at: round * 3, count: 3))
             }
             try await stage.peer.expectEnd()
             stage.peer.halfClose()
@@ -190,7 +190,7 @@ import Testing
         return (timedOut, rounds)
     }
 
-    @Test(.simulated(seeds: 0..<60), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<60), arguments: HandlerExecutor.everywhere)
     func `a read that races the limit ends in one way, and every byte is read once`(
         _ executor: HandlerExecutor
     ) async throws {
@@ -212,7 +212,7 @@ import Testing
 
     // MARK: Writes, deadlines
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.all, Road.allCases)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere, Road.allCases)
     func `a write that waits too long is ended, and nothing of it is sent`(
         _ executor: HandlerExecutor, _ road: Road
     ) async throws {
@@ -236,11 +236,11 @@ import Testing
             isStalled.keep()
             let before = try await written.value()
             stage.peer.resume()
-            #expect(try await stage.peer.receivePattern() == before)
+            #expect(try await stage.peer.receiveTape() == before)
         }
     }
 
-    @Test(.simulated(seeds: 0..<30), arguments: HandlerExecutor.all)
+    @Test(.simulated(seeds: 0..<30), arguments: HandlerExecutor.everywhere)
     func `a deadline that is over ends what would wait, one ahead does not`(_ executor: HandlerExecutor)
         async throws
     {

@@ -8,7 +8,7 @@ import Testing
 struct StreamEnded: Error {}
 
 /// Both ends of a connection, in one event stream.
-struct Pair {
+struct BothEnds {
     let client: Connection
     let server: Connection
     let listener: Listener
@@ -42,7 +42,7 @@ extension Proactor {
     func pair(
         on endpoint: String = "127.0.0.1:0", serverLimits: ConnectionLimits? = nil,
         clientLimits: ConnectionLimits? = nil
-    ) async throws -> Pair {
+    ) async throws -> BothEnds {
         let listener = try await events.listen(on: endpoint, limits: serverLimits)
         let client = try events.connect(to: listener.endpoint, limits: clientLimits)
         var server: Connection?
@@ -56,13 +56,13 @@ extension Proactor {
             }
             return server != nil && isConnected
         }
-        return Pair(client: client, server: try #require(server), listener: listener)
+        return BothEnds(client: client, server: try #require(server), listener: listener)
     }
 }
 
 extension Event {
     /// The kind of event, in a word.
-    var name: String {
+    var kind: String {
         switch self {
         case .accepted: "accepted"
         case .connected: "connected"
@@ -78,7 +78,7 @@ extension Event {
     }
 
     /// Whose event it is, if it is a connection's.
-    var connection: Connection? {
+    var subject: Connection? {
         switch self {
         case .accepted(let connection), .connected(let connection), .received(_, let connection),
             .peerHalfClosed(let connection), .drained(let connection), .closed(let connection, _):

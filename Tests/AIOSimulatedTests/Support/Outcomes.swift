@@ -60,9 +60,3 @@ final class Promise<Value: Sendable>: @unchecked Sendable {
 extension Promise<Void> {
     func keep() { put(()) }
 }
-
-/// What happened, in order. Sendable, unchecked: of one simulation's thread.
-final class Log<Entry>: @unchecked Sendable {
-    private(set) var entries: [Entry] = []
-    func add(_ entry: Entry) { entries.append(entry) }
-}

@@ -30,7 +30,7 @@ func withProgram<Result>(
 }
 
 extension HandlerExecutor {
-    static let all: [HandlerExecutor] = [.worker, .partner, .global]
+    static let everywhere: [HandlerExecutor] = [.worker, .partner, .global]
 }
 
 extension ConnectionLimits {
@@ -123,7 +123,7 @@ extension Connection {
         while true {
             await world.settle()
             if pendingByteCount > core.limits.highWaterMark { return written }
-            try await write(Pattern.bytes(at: written, count: blockByteCount))
+            try await write(Tape.bytes(at: written, count: blockByteCount))
             written += blockByteCount
         }
     }

@@ -5,7 +5,7 @@ import AIOTesting
 import Testing
 
 /// A stream of bytes without end in which each position is known.
-enum Pattern {
+enum Tape {
     private static let period = 65_521
     private static let byteCountMax = 7 * period
     /// Periods, one more than are asked for at once, so that any slice is contiguous.
@@ -16,7 +16,7 @@ enum Pattern {
 
     /// The bytes at `position`.
     static func bytes(at position: Int = 0, count: Int) -> Bytes {
-        precondition(count <= byteCountMax, "the pattern is read in pieces of \(byteCountMax) bytes")
+        precondition(count <= byteCountMax, "a tape is read in pieces of \(byteCountMax) bytes")
         let start = block.startIndex + position % period
         return block[start..<start + count]
     }
@@ -33,33 +33,33 @@ enum Pattern {
     }
 }
 
-struct PatternBroken: Error { let position: Int }
+struct TapeBroken: Error { let position: Int }
 
 extension MockPeer {
-    /// The next bytes are those of the pattern.
-    func expectPattern(
+    /// The next bytes are those of the tape.
+    func expectTape(
         from position: Int = 0, _ byteCount: Int, sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
         let step = 32_768
         for start in stride(from: 0, to: byteCount, by: step) {
-            let expected = Pattern.bytes(at: position + start, count: min(step, byteCount - start))
+            let expected = Tape.bytes(at: position + start, count: min(step, byteCount - start))
             try await expect(expected, sourceLocation: sourceLocation)
         }
     }
 
-    /// How many bytes come until the other side ends in order, all of them the pattern's.
-    func receivePattern(
+    /// How many bytes come until the other side ends in order, all of them the tape's.
+    func receiveTape(
         from position: Int = 0, sourceLocation: SourceLocation = #_sourceLocation
     ) async throws -> Int {
         let bytes = try await receiveToEnd(sourceLocation: sourceLocation)
-        guard Pattern.matches(bytes, at: position) else { throw PatternBroken(position: position) }
+        guard Tape.matches(bytes, at: position) else { throw TapeBroken(position: position) }
         return bytes.count
     }
 
-    func sendPattern(from position: Int = 0, _ byteCount: Int) async throws {
+    func sendTape(from position: Int = 0, _ byteCount: Int) async throws {
         let step = 16_384
         for start in stride(from: 0, to: byteCount, by: step) {
-            try await send(Pattern.bytes(at: position + start, count: min(step, byteCount - start)))
+            try await send(Tape.bytes(at: position + start, count: min(step, byteCount - start)))
         }
     }
 }
