@@ -154,7 +154,7 @@ import Testing
     func `a read that waits ends with the idle timeout, counted from the last byte`(
         _ executor: HandlerExecutor
     ) async throws {
-        try await serving(.on(executor) { $0.idleTimeout = .seconds(100) }) { connection async throws in
+        try await serving(.on(executor) { $0.idleTimeout = .seconds(100) }, within: .seconds(200)) { connection async throws in
             #expect(try await connection.read() == "x")
             let start = connection.clock.now
             #expect(await code { _ = try await connection.read() } == .timedOut)
@@ -187,7 +187,7 @@ import Testing
     func `a server that drains ends a read that waits, but not one in the middle of something`(
         _ executor: HandlerExecutor
     ) async throws {
-        try await serving(.on(executor)) { connection async throws in
+        try await serving(.on(executor), within: .seconds(16)) { connection async throws in
             #expect(try await connection.read() == "begun")
             #expect(try await connection.read(exactly: 8) == "finished")
             #expect(try await connection.read() == nil)

@@ -315,7 +315,7 @@ import Testing
     ) async throws {
         let options = ServerOptions.on(executor) { $0.writeProgressTimeout = .seconds(30) }
         let mayWrite = Promise<Void>()
-        try await serving(over: road, options) { connection async throws in
+        try await serving(over: road, options, within: .seconds(31)) { connection async throws in
             try await mayWrite.value()
             let start = connection.clock.now
             async let flushed = code { try await connection.flush() }
@@ -340,7 +340,7 @@ import Testing
         let options = ServerOptions.on { $0.writeProgressTimeout = .seconds(30) }
         let byteCount = 200_000
         let mayWrite = Promise<Void>()
-        try await serving(over: road, options) { connection async throws in
+        try await serving(over: road, options, within: .seconds(251)) { connection async throws in
             try await mayWrite.value()
             try await connection.write(Tape.bytes(count: byteCount))
             try await connection.flush()

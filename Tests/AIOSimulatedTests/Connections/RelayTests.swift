@@ -21,7 +21,7 @@ import Testing
     /// Runs a proxy for one client, with `script` at both far sides; what the relay reports, or throws.
     private func proxied(
         over road: Road = .tcp, _ executor: HandlerExecutor = .worker, arrival: Arrival = .asSent,
-        limits: ConnectionLimits = ConnectionLimits(),
+        limits: ConnectionLimits = ConnectionLimits(), within limit: Duration = .seconds(4),
         relaying: @escaping @Sendable (Connection, Connection) async throws -> RelayReport = relay,
         _ script: (Ends) async throws -> Void
     ) async throws -> RelayReport {
@@ -33,7 +33,7 @@ import Testing
         var clientOptions = ClientOptions()
         clientOptions.executor = executor
         clientOptions.connection = limits
-        return try await serving(over: road, options, arrival: arrival) { [clientOptions] first in
+        return try await serving(over: road, options, arrival: arrival, within: limit) { [clientOptions] first in
             try await first.proactor!.connect(to: upstream.endpoint, options: clientOptions) { second in
                 made.put(second)
                 return try await relaying(first, second)
@@ -73,7 +73,7 @@ import Testing
     func `the end of one side is passed on, and the other direction stays open`(
         clientEnds: Bool, _ executor: HandlerExecutor
     ) async throws {
-        let report = try await proxied(executor) { ends in
+        let report = try await proxied(executor, within: .seconds(301)) { ends in
             let (ending, staying) = clientEnds ? (ends.client, ends.upstream) : (ends.upstream, ends.client)
             try await ending.send("request")
             ending.halfClose()

@@ -13,7 +13,7 @@ import Testing
     func `a body that takes too long is ended with timedOut, and loses nothing`(
         _ executor: HandlerExecutor
     ) async throws {
-        try await serving(.on(executor)) { connection in
+        try await serving(.on(executor), within: .seconds(51)) { connection in
             let start = connection.clock.now
             let error = await code {
                 _ = try await connection.withTimeout(.seconds(50)) { try await connection.read() }
@@ -31,7 +31,7 @@ import Testing
 
     @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere)
     func `a body that ends in time gives its result`(_ executor: HandlerExecutor) async throws {
-        try await serving(.on(executor)) { connection in
+        try await serving(.on(executor), within: .seconds(30)) { connection in
             let bytes = try await connection.withTimeout(.seconds(30)) { try await connection.read() }
             #expect(bytes == "in time")
             let place = try await connection.withTimeout(.seconds(30)) { connection.core.worker.isCurrent }
@@ -92,7 +92,7 @@ import Testing
 
     @Test(.simulated(seeds: 0..<30))
     func `a body that ignores the limit is waited for, and its result counts`() async throws {
-        try await serving { connection in
+        try await serving(within: .seconds(6)) { connection in
             let start = connection.clock.now
             let text = try await connection.withTimeout(.milliseconds(20)) {
                 #expect(await outcome { try await connection.read() }.isCancellation)

@@ -10,21 +10,26 @@ import Testing
 
 /// Runs `body` with a proactor on the host "program" of the test's world.
 ///
-/// When a week has passed in it, the test waits for something that does not come: the proactor is shut down then, which ends
-/// whatever can be waited for of it.
+/// In the world it must not take longer than `limit`: what was forgotten must not hide behind the deadline that wakes everybody
+/// in the end. When a week has passed, the test waits for something that does not come: the proactor is shut down then, which
+/// ends whatever can be waited for of it.
 func withProgram<Result>(
-    configure: (inout Proactor.Configuration) -> Void = { _ in },
-    _ body: (Simulation, Proactor) async throws -> Result
+    within limit: Duration = .seconds(4), configure: (inout Proactor.Configuration) -> Void = { _ in },
+    sourceLocation: SourceLocation = #_sourceLocation, _ body: (Simulation, Proactor) async throws -> Result
 ) async throws -> Result {
     try await withSimulation { world in
         try await world.host("program").withProactor(configure: configure) { aio in
+            let start = world.clock.now
             let watch = Task(executorPreference: world.taskExecutor) {
                 guard (try? await world.clock.sleep(for: .seconds(7 * 86_400))) != nil else { return }
                 Issue.record("seed \(world.seed): what the test waits for has not come within a week")
                 try? await aio.shutdown()
             }
             defer { watch.cancel() }
-            return try await body(world, aio)
+            let result = try await body(world, aio)
+            let passed = start.duration(to: world.clock.now)
+            #expect(passed < limit, "it took too long", sourceLocation: sourceLocation)
+            return result
         }
     }
 }
@@ -84,11 +89,12 @@ struct Stage {
 /// throws, once the script is done too; the server is then drained.
 func serving<Value: Sendable>(
     over road: Road = .tcp, _ options: ServerOptions = .on(), arrival: Arrival = .asSent,
-    configure: (inout Proactor.Configuration) -> Void = { _ in },
+    within limit: Duration = .seconds(4), configure: (inout Proactor.Configuration) -> Void = { _ in },
+    sourceLocation: SourceLocation = #_sourceLocation,
     _ handler: @escaping @Sendable (Connection) async throws -> Value,
     peer script: (Stage) async throws -> Void
 ) async throws -> Value {
-    try await withProgram(configure: configure) { world, aio in
+    try await withProgram(within: limit, configure: configure, sourceLocation: sourceLocation) { world, aio in
         let server = try await aio.listen(on: road.endpoint, options: options)
         let accepted = Promise<Connection>()
         let result = Promise<Outcome<Value>>()
