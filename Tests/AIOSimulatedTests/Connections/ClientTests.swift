@@ -34,7 +34,8 @@ import Testing
 
     @Test(.simulated(seeds: 0..<20))
     func `a peer that never answers is given up after the time limit, and hardly later`() async throws {
-        try await withProgram(within: .seconds(8), configure: { $0.connection.connectTimeout = .seconds(7) }) { world, aio in
+        try await withProgram(within: .seconds(8), configure: { $0.connection.connectTimeout = .seconds(7) })
+        { world, aio in
             let cut = world.isolate(world.host("far"))
             for (timeout, expected) in [(Duration.milliseconds(100), 100), (nil, 7_000)] {
                 let start = world.clock.now

@@ -154,7 +154,8 @@ import Testing
     func `a read that waits ends with the idle timeout, counted from the last byte`(
         _ executor: HandlerExecutor
     ) async throws {
-        try await serving(.on(executor) { $0.idleTimeout = .seconds(100) }, within: .seconds(200)) { connection async throws in
+        try await serving(.on(executor) { $0.idleTimeout = .seconds(100) }, within: .seconds(200)) {
+            connection async throws in
             #expect(try await connection.read() == "x")
             let start = connection.clock.now
             #expect(await code { _ = try await connection.read() } == .timedOut)

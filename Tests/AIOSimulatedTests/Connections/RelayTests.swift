@@ -33,7 +33,8 @@ import Testing
         var clientOptions = ClientOptions()
         clientOptions.executor = executor
         clientOptions.connection = limits
-        return try await serving(over: road, options, arrival: arrival, within: limit) { [clientOptions] first in
+        return try await serving(over: road, options, arrival: arrival, within: limit) {
+            [clientOptions] first in
             try await first.proactor!.connect(to: upstream.endpoint, options: clientOptions) { second in
                 made.put(second)
                 return try await relaying(first, second)

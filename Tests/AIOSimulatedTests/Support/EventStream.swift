@@ -16,6 +16,13 @@ struct BothEnds {
 
 struct PairFailed: Error { let reason: CloseReason }
 
+/// A connection of the event stream whose other side is a script.
+struct Met {
+    let server: Connection
+    let peer: MockPeer
+    let listener: Listener
+}
+
 extension Proactor {
     /// Takes events until `body` makes something of one.
     func first<Value>(_ body: (Event) throws -> Value?) async throws -> Value {
@@ -36,6 +43,16 @@ extension Proactor {
 
     func closeReason(of connection: Connection) async throws -> CloseReason {
         try await first { if case .closed(connection, let reason) = $0 { reason } else { nil } }
+    }
+
+    /// Listens, and is called by a scripted peer; the event `.accepted` has come.
+    func meet(
+        in world: Simulation, over road: Road = .tcp, limits: ConnectionLimits? = nil,
+        arrival: Arrival = .asSent
+    ) async throws -> Met {
+        let listener = try await events.listen(on: road.endpoint, limits: limits)
+        let peer = try await road.connect(in: world, arrival: arrival)
+        return Met(server: try await nextAccepted(), peer: peer, listener: listener)
     }
 
     /// A connection to a listener of the same proactor, once `.accepted` and `.connected` have come.

@@ -64,6 +64,12 @@ enum Road: String, CaseIterable, Sendable {
     /// Where the host "program" listens.
     var endpoint: Endpoint { self == .tcp ? .any(port: 80) : .unix("/run/program") }
 
+    /// A scripted peer of what listens there.
+    func connect(in world: Simulation, arrival: Arrival = .asSent) async throws -> MockPeer {
+        let target = self == .tcp ? Endpoint.ip(world.host("program").address, port: 80) : endpoint
+        return try await farHost(of: world).connect(to: target, arrival: arrival)
+    }
+
     /// Where the other side is.
     func farHost(of world: Simulation) -> NetworkHost { world.host(self == .tcp ? "far" : "program") }
 
@@ -102,8 +108,7 @@ func serving<Value: Sendable>(
             accepted.put(connection)
             result.put(await outcome { try await handler(connection) })
         }
-        let target: Endpoint = road == .tcp ? .ip(world.host("program").address, port: 80) : road.endpoint
-        let peer = try await road.farHost(of: world).connect(to: target, arrival: arrival)
+        let peer = try await road.connect(in: world, arrival: arrival)
         let connection = try await accepted.value()
         try await script(
             Stage(world: world, aio: aio, server: server, connection: connection, peer: peer))
