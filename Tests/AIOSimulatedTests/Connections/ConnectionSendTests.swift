@@ -82,38 +82,6 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: [1, 2])
-    func `the parts of a send stay together, whoever else is sending`(workers: Int) async throws {
-        try await withProgram(configure: { $0.workerCount = workers }) { _, aio in
-            let rounds = 100
-            let pair = try await aio.pair(clientLimits: .with { $0.outboundByteCountMax = 1 << 30 })
-            let client = pair.client
-            async let first: Void = {
-                for _ in 0..<rounds {
-                    client.send(["a", "b"])
-                    await Task.yield()
-                }
-            }()
-            async let second: Void = {
-                for _ in 0..<rounds {
-                    client.send(["c", "", "d"])
-                    await Task.yield()
-                }
-            }()
-            var text: [UInt8] = []
-            try await aio.run { event in
-                if case .received(let bytes, pair.server) = event { text += bytes }
-                return text.count == 4 * rounds
-            }
-            _ = await (first, second)
-            var counts: [String: Int] = [:]
-            for start in stride(from: 0, to: text.count, by: 2) {
-                counts[String(decoding: text[start..<start + 2], as: UTF8.self), default: 0] += 1
-            }
-            #expect(counts == ["ab": rounds, "cd": rounds])
-        }
-    }
-
     @Test(.simulated(seeds: 0..<30), arguments: Road.allCases)
     func `finish lets the peer have the rest and go on sending`(_ road: Road) async throws {
         try await withProgram { world, aio in
