@@ -184,9 +184,11 @@ import Testing
             var next = [Int](repeating: 0, count: writers)
             var position = 0
             while position < bytes.count {
+                try #require(position + 3 <= bytes.count && bytes[position] < writers, "torn apart")
                 let writer = Int(bytes[position])
                 try #require(bytes[position + 1] == UInt8(next[writer]), "out of order")
                 let end = position + 3 + Int(bytes[position + 2])
+                try #require(end < bytes.count)
                 try #require(bytes[position + 3..<end].allSatisfy { $0 == UInt8(writer) } && bytes[end] == 10)
                 next[writer] += 1
                 position = end + 1

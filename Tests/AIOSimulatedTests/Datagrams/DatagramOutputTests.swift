@@ -51,7 +51,8 @@ import Testing
     }
 
     private func withBlocked(
-        isConnected: Bool = true, queue: Int, _ body: (Blocked) async throws -> Void
+        isConnected: Bool = true, queue: Int, sourceLocation: SourceLocation = #_sourceLocation,
+        _ body: (Blocked) async throws -> Void
     ) async throws {
         try await withSimulation { world in
             var options = SimulatedKernelOptions.roomy
@@ -59,7 +60,11 @@ import Testing
             options.holdsDatagrams = true
             let host = world.makeHost(named: "program", options: options)
             try await host.withProactor { aio in
-                try await body(Blocked(world, host, aio, isConnected: isConnected, queue: queue))
+                let blocked = try await Blocked(world, host, aio, isConnected: isConnected, queue: queue)
+                let patience = Patience(world, aio, within: .seconds(4), sourceLocation)
+                defer { patience.end() }
+                try await body(blocked)
+                patience.check()
             }
         }
     }

@@ -8,30 +8,54 @@ import Testing
 
 @testable import AIOWorkers
 
-/// Runs `body` with a proactor on the host "program" of the test's world.
-///
-/// In the world it must not take longer than `limit`: what was forgotten must not hide behind the deadline that wakes everybody
-/// in the end. When a week has passed, the test waits for something that does not come: the proactor is shut down then, which
-/// ends whatever can be waited for of it.
+/// Runs `body` with a proactor on the host "program" of the test's world, which in that world must not take longer than
+/// `limit`. See `Patience`.
 func withProgram<Result>(
     within limit: Duration = .seconds(4), configure: (inout Proactor.Configuration) -> Void = { _ in },
     sourceLocation: SourceLocation = #_sourceLocation, _ body: (Simulation, Proactor) async throws -> Result
 ) async throws -> Result {
     try await withSimulation { world in
         try await world.host("program").withProactor(configure: configure) { aio in
-            let start = world.clock.now
-            let watch = Task(executorPreference: world.taskExecutor) {
-                guard (try? await world.clock.sleep(for: .seconds(7 * 86_400))) != nil else { return }
-                Issue.record("seed \(world.seed): what the test waits for has not come within a week")
-                try? await aio.shutdown()
-            }
-            defer { watch.cancel() }
+            let patience = Patience(world, aio, within: limit, sourceLocation)
+            defer { patience.end() }
             let result = try await body(world, aio)
-            let passed = start.duration(to: world.clock.now)
-            #expect(passed < limit, "it took too long", sourceLocation: sourceLocation)
+            patience.check()
             return result
         }
     }
+}
+
+/// Sees to it that a test ends, and in its time: what the engine has forgotten must not hide behind the deadline that wakes
+/// everybody in the end.
+///
+/// When a week has passed, the test waits for something that does not come: the proactor is shut down then, which ends
+/// whatever can be waited for of it.
+struct Patience {
+    private let world: Simulation
+    private let start: AIOClock.Instant
+    private let limit: Duration
+    private let sourceLocation: SourceLocation
+    private let watch: Task<Void, Never>
+
+    init(_ world: Simulation, _ aio: Proactor, within limit: Duration, _ sourceLocation: SourceLocation) {
+        self.world = world
+        self.limit = limit
+        self.sourceLocation = sourceLocation
+        start = world.clock.now
+        watch = Task(executorPreference: world.taskExecutor) {
+            guard (try? await world.clock.sleep(for: .seconds(7 * 86_400))) != nil else { return }
+            Issue.record("what the test waits for has not come within a week", sourceLocation: sourceLocation)
+            try? await aio.shutdown()
+        }
+    }
+
+    /// The test has done its work.
+    func check() {
+        let passed = start.duration(to: world.clock.now)
+        #expect(passed < limit, "it took too long", sourceLocation: sourceLocation)
+    }
+
+    func end() { watch.cancel() }
 }
 
 extension HandlerExecutor {
