@@ -160,6 +160,7 @@ import Testing
             met.server.close()
             while met.peer.receivedByteCount + kernelByteCount < 200_000 {
                 try await world.advance(by: .seconds(9))
+                try #require(aio.statistics.total.openConnections == 1, "it was cut")
                 met.peer.stall(after: 24_000)
                 await world.settle()
             }

@@ -15,6 +15,7 @@ import Testing
         while met.server.pendingByteCount == 0 {
             met.server.send(Tape.bytes(at: sent, count: 16_000))
             sent += 16_000
+            try #require(sent <= 2 * kernelByteCount)
             await world.settle()
         }
         return (met.peer, met.server, sent)

@@ -137,6 +137,7 @@ import Testing
             while connection.pendingByteCount == 0 {
                 try await connection.write(Tape.bytes(at: written, count: 4_096))
                 written += 4_096
+                try #require(written <= 2 * kernelByteCount)
                 await world.settle()
             }
             async let reason = connection.closed()
@@ -351,6 +352,7 @@ import Testing
             mayWrite.keep()
             while stage.peer.receivedByteCount + kernelByteCount < byteCount {
                 try await stage.world.advance(by: .seconds(25))
+                try #require(stage.total.openConnections == 1, "it was cut")
                 // As much as frees a third of the kernel's buffer: less is no progress to the writer.
                 stage.peer.stall(after: 12_000)
                 await stage.settle()

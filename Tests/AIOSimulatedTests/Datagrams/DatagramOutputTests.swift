@@ -156,14 +156,19 @@ import Testing
         try await withBlocked(isConnected: isConnected, queue: 8) { blocked in
             let clock = blocked.world.clock
             // Pauses of the one and of the other, which are as long as a few steps.
+            let end = clock.now.advanced(by: .seconds(1))
             async let sent: Void = {
                 for number in 0..<count {
-                    while blocked.trySend(number) != .queued { try await clock.sleep(for: .microseconds(5)) }
+                    while blocked.trySend(number) != .queued {
+                        try #require(clock.now < end)
+                        try await clock.sleep(for: .microseconds(5))
+                    }
                     if number % 7 == 0 { try await clock.sleep(for: .microseconds(number)) }
                 }
             }()
             async let left: Void = {
                 while blocked.departed.count < count {
+                    try #require(clock.now < end)
                     if !blocked.kernelSide.depart() { try await clock.sleep(for: .microseconds(3)) }
                     if blocked.departed.count % 5 == 0 { try await clock.sleep(for: .microseconds(11)) }
                 }
