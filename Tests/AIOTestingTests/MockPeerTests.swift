@@ -165,6 +165,23 @@ private func echo(_ connection: Connection) async throws {
         }
     }
 
+    @Test(.simulated(seeds: 0..<10))
+    func `a peer that stalls after so many bytes has read these and no more`()
+        async throws
+    {
+        try await withMockPeer(serving: { try await $0.write("0123456789") }) { peer in
+            peer.stall(after: 4)
+            try await peer.expect("0123")
+            await peer.settle()
+            #expect(peer.receivedByteCount == 4)
+            peer.stall(after: 5)
+            await peer.settle()
+            #expect(peer.receivedByteCount == 9)
+            peer.resume()
+            #expect(try await peer.receiveToEnd() == "456789")
+        }
+    }
+
     // MARK: Trouble
 
     @Test(.simulated()) func `what the handler throws fails the test`() async throws {

@@ -186,6 +186,8 @@ package final class SimulatedNetwork: @unchecked Sendable {
         server.arrival = listener.arrival
         server.writesWhole = listener.writesWhole
         server.network = self
+        server.arrival = listener.arrival
+        server.writesWhole = listener.writesWhole
         join(client, server, by: route)
         join(server, client, by: topology.route(from: route.to, to: route.from))
         client.phase = .connected

@@ -44,7 +44,7 @@ public final class MockPeer: @unchecked Sendable {
         let what = { "room for what the peer sends: \(self.socket.unsentByteCount) bytes are left" }
         try await settled(
             simulation.waits.wait(for: what, until: deadline(Self.patience)) { [socket] in
-                socket.unsentByteCount == 0 || socket.isOver
+                socket.unsentByteCount == 0 || socket.cannotSend
             }, or: what)
     }
 
@@ -57,32 +57,39 @@ public final class MockPeer: @unchecked Sendable {
 
     // MARK: Reading
 
-    /// Stops reading: the other side's writes fill the buffers and then wait.
-    public func stall() { socket.isStalled = true }
+    /// Stops reading once so many more bytes have come, at once if nothing is said: the other side's writes fill the buffers
+    /// and then wait. A later call counts anew.
+    public func stall(after byteCount: Int = 0) { socket.readLimit = byteCount }
     /// Reads again.
-    public func resume() { socket.isStalled = false }
+    public func resume() { socket.readLimit = nil }
 
     /// The next bytes are these. More may follow.
     public func expect(
         _ expected: Bytes, within time: Duration = MockPeer.patience,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
-        let expected = [UInt8](expected)
         let socket = socket
+        // Looked at after every step, and so each byte once.
+        var sameCount = 0
+        var differs = false
         let outcome = await simulation.waits.wait(
             for: { "\(quoted(expected)); so far \(quoted(socket.received))" }, until: deadline(time)
         ) {
-            socket.received.count >= expected.count || !expected.starts(with: socket.received)
-                || socket.isOver
+            let count = min(socket.received.count, expected.count)
+            if count > sameCount {
+                let new = Bytes(socket.received[sameCount..<count])
+                differs = differs || new != expected.dropFirst(sameCount).prefix(new.count)
+                sameCount = count
+            }
+            return sameCount == expected.count || differs || socket.isOver
         }
-        let got = socket.received.prefix(expected.count)
-        if got.elementsEqual(expected) {
+        if sameCount == expected.count, !differs {
             _ = socket.take(expected.count)
             return
         }
         if case .cancelled = outcome { throw CancellationError() }
         try fail(
-            difference(expected: expected, got: socket.received) + "\n" + ending(outcome, time),
+            difference(expected: [UInt8](expected), got: socket.received) + "\n" + ending(outcome, time),
             at: sourceLocation)
     }
 

@@ -1,5 +1,5 @@
 // The socket of a mock peer: reads whatever comes, unless it is stalled, and sends what it is given, as one of the
-// runners of the simulation.
+// runners of the simulation. Made by NetworkHost.connect and MockListener.accept.
 
 import AIOBytes
 import AIOKernel
@@ -29,8 +29,8 @@ final class PeerSocket: Runner, @unchecked Sendable {
     @safe @exclusivity(unchecked) private(set) var error: Errno?
     /// It ended the connection with a reset.
     private(set) var brokeOff = false
-    /// It reads nothing.
-    @safe @exclusivity(unchecked) var isStalled = false
+    /// It reads so many bytes more, and then nothing; nil: it reads on.
+    @safe @exclusivity(unchecked) var readLimit: Int?
 
     init(name: String, kernel: SimulatedKernel, target: Endpoint, arrival: Arrival) throws(AIOError) {
         self.name = name
@@ -47,17 +47,17 @@ final class PeerSocket: Runner, @unchecked Sendable {
         descriptor = consume socket
     }
 
-    /// The near end of a connection that came to a listening socket of this kernel, which had the same arrival.
+    /// The near end of a connection that came to a listening socket of this kernel; nil: with the listener's arrival.
     init(
-        name: String, kernel: SimulatedKernel, accepted socket: consuming Descriptor, arrival: Arrival
+        name: String, kernel: SimulatedKernel, accepted socket: consuming Descriptor, arrival: Arrival? = nil
     ) throws(AIOError) {
         self.name = name
         self.kernel = kernel
-        self.arrival = arrival
         guard let stream = kernel.file(socket.number, as: SimulatedStream.self, for: "accept") else {
             throw AIOError(.other, call: "accept")
         }
         self.stream = stream
+        self.arrival = arrival ?? stream.arrival ?? .asSent
         descriptor = consume socket
     }
 
@@ -73,7 +73,10 @@ final class PeerSocket: Runner, @unchecked Sendable {
         return sentCount - link.sent.count - link.arrived.count
     }
     /// Nothing more will come.
-    var isOver: Bool { sawEnd || error != nil || descriptor == nil || closesAfterCall }
+    var isOver: Bool { sawEnd || isGone }
+    /// Nothing can be sent any more. (The other side's end does not keep this one from sending.)
+    var cannotSend: Bool { isGone || stream.phase == .dead }
+    private var isGone: Bool { error != nil || descriptor == nil || closesAfterCall }
 
     // MARK: What scripts do
 
@@ -108,7 +111,7 @@ final class PeerSocket: Runner, @unchecked Sendable {
         Readiness.readable.rawValue | Readiness.hangUp.rawValue | Readiness.error.rawValue
 
     private var canReceive: Bool {
-        guard !isStalled, !sawEnd, error == nil else { return false }
+        guard readLimit != 0, !sawEnd, error == nil else { return false }
         return stream.poll().rawValue & Self.readMask != 0
     }
 
@@ -130,14 +133,17 @@ final class PeerSocket: Runner, @unchecked Sendable {
     }
 
     private func receive() {
-        let (filled, bytes) = slabs.receive(atMost: 65_536, expecting: 4_096) { span in
+        let most = min(65_536, readLimit ?? .max)
+        let (filled, bytes) = slabs.receive(atMost: most, expecting: 4_096) { span in
             kernel.receive(from: descriptor!, into: &span).rawValue
         }
         bytes.delivered()
         let result = CallResult(rawValue: filled)
         if filled > 0 {
-            received += bytes
+            received.append(copying: bytes)
             receivedCount += filled
+            // The script may have cut in, and set another.
+            readLimit = readLimit.map { max(0, $0 - filled) }
         } else if filled == 0 {
             sawEnd = true
         } else if !result.wouldBlock {

@@ -18,6 +18,7 @@ public final class NetworkHost: @unchecked Sendable {
     private var runningProactors = 0
     /// Of scripted peers: not the proactors' concern.
     private var peerSockets: [PeerSocket] = []
+    private var listeners: [MockListener] = []
 
     init(name: String, kernel: SimulatedKernel, host: SimulatedHost, simulation: Simulation) {
         self.name = name
@@ -75,7 +76,8 @@ public final class NetworkHost: @unchecked Sendable {
 
     private func checkThatNothingIsOpen() throws(SimulationError) {
         guard runningProactors == 0 else { return }
-        let left = kernel.openDescriptors(besides: peerSockets.compactMap(\.number))
+        let known = peerSockets.compactMap(\.number) + listeners.compactMap(\.number)
+        let left = kernel.openDescriptors(besides: known)
         guard left.isEmpty else {
             throw SimulationError("left open on \(name): \(left.joined(separator: ", "))")
         }
@@ -117,15 +119,41 @@ public final class NetworkHost: @unchecked Sendable {
             target = try kernel.resolve(host: host, port: port)[0]
         }
         let socket = try PeerSocket(name: name, kernel: kernel, target: target, arrival: arrival)
+        let peer = peer(on: socket)
+        _ = await simulation.waits.wait(for: { "the connection" }) { !socket.isConnecting }
+        return peer
+    }
+
+    func peer(on socket: PeerSocket) -> MockPeer {
         peerSockets.append(socket)
         simulation.scheduler.add(socket)
-        _ = await simulation.waits.wait(for: { "the connection" }) { !socket.isConnecting }
         return MockPeer(simulation: simulation, socket: socket)
     }
 
     /// The same for an endpoint in text.
     public func connect(to endpoint: String, arrival: Arrival = .asSent) async throws -> MockPeer {
         try await connect(to: Endpoint(parsing: endpoint), arrival: arrival)
+    }
+
+    /// A scripted server on this host, for a client under test: it listens from now on, and accepts when the script says so.
+    /// - Parameters:
+    ///   - backlog: how many may be connected and not accepted. Who comes beyond that gets no answer (on a Unix socket's
+    ///     path: is asked to come again) until one of them is.
+    ///   - arrival: in which pieces what its peers send arrives.
+    /// - Throws: `.addressInUse`; `AIOError` if the host's kernel makes no socket.
+    public func listen(
+        on endpoint: Endpoint, backlog: Int = 128, arrival: Arrival = .asSent
+    ) throws(AIOError) -> MockListener {
+        let listener = try MockListener(on: endpoint, of: self, backlog: backlog, arrival: arrival)
+        listeners.append(listener)
+        return listener
+    }
+
+    /// The same for an endpoint in text, such as `"*:80"`.
+    public func listen(
+        on endpoint: String, backlog: Int = 128, arrival: Arrival = .asSent
+    ) throws(AIOError) -> MockListener {
+        try listen(on: Endpoint(parsing: endpoint), backlog: backlog, arrival: arrival)
     }
 }
 

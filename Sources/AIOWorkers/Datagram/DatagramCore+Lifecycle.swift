@@ -106,8 +106,10 @@ extension DatagramCore {
         readinessArrived([], on: worker)
     }
 
-    /// The last datagrams are offered to the kernel, all of them: there will be no other pass for the rest.
+    /// The last datagrams are offered to the kernel, all of them: there will be no other pass for the rest. Also if it has said
+    /// that it takes no more: the edge that says otherwise may be on its way.
     func flushAndClose(on worker: Worker) {
+        io.isWriteBlocked = false
         writeQueued(on: worker, atMost: .max)
         close(on: worker)
     }

@@ -1,5 +1,5 @@
-// Cancelled reads, writes and flushes, from every kind of task: what was cancelled has one outcome, and no byte
-// is lost or doubled by it.
+// Cancelling from another thread at the very moment when what is waited for comes: races that only real threads have. What
+// else cancelling does is tested in simulation (Tests/AIOSimulatedTests/Connections).
 
 import AIO
 import AIOKernel
@@ -7,39 +7,6 @@ import Testing
 
 extension Loopback {
     @Suite struct CancellationTests {
-        enum Read: String, CaseIterable, Sendable {
-            case read, exactly, all, peek
-
-            func callAsFunction(_ connection: Connection) async throws -> Bytes? {
-                switch self {
-                case .read: try await connection.read()
-                case .exactly: try await connection.read(exactly: 4)
-                case .all: try await connection.readAll(atMost: 1_000)
-                case .peek: try await connection.peek(atLeast: 4)
-                }
-            }
-        }
-
-        @Test(arguments: Surroundings.allCases, Read.allCases)
-        func `a read that waits is cancelled, and what comes afterwards is read by another task`(
-            _ surroundings: Surroundings, _ read: Read
-        ) async throws {
-            try await withProactor(.testing()) { aio in
-                let listener = try RawListener()
-                let begun = try await surroundings.begin(aio, listener) { try await read($0) }
-                if read != .read { try begun.peer.send("ab") }
-                #expect(await eventually { begun.connection.readIsWaiting })
-                begun.cancel()
-                #expect(await begun.result.value().isCancellation)
-                #expect(!begun.connection.readIsWaiting)
-                try begun.peer.send("cd")
-                let expected: Bytes = read == .read ? "cd" : "abcd"
-                #expect(try await begun.connection.read(exactly: expected.count) == expected)
-                try await begun.end()
-                listener.close()
-            }
-        }
-
         @Test(arguments: Surroundings.allCases)
         func `a read whose cancellation races its bytes has one outcome, and every byte is read once`(
             _ surroundings: Surroundings
@@ -50,11 +17,11 @@ extension Loopback {
                 let listener = try RawListener()
                 var cancelled = 0
                 for round in 0..<rounds {
-                    let read: Read = round % 2 == 0 ? .read : .exactly
-                    let begun = try await surroundings.begin(aio, listener) { try await read($0) }
-                    if Bool.random(using: &generator) {
-                        #expect(await eventually { begun.connection.readIsWaiting })
+                    let begun = try await surroundings.begin(aio, listener) {
+                        round % 2 == 0 ? try await $0.read() : try await $0.read(exactly: 4)
                     }
+                    // In half of the rounds it has come to wait by then.
+                    if Bool.random(using: &generator) { for _ in 0..<10_000 { spinOnce() } }
                     let cancelsFirst = Bool.random(using: &generator)
                     let pause = Int.random(in: 0..<3_000, using: &generator)
                     if cancelsFirst { begun.cancel() } else { try begun.peer.send("1234") }
@@ -104,32 +71,6 @@ extension Loopback {
         }
 
         @Test(arguments: Surroundings.allCases)
-        func `of a write that waits and is cancelled nothing arrives`(_ surroundings: Surroundings)
-            async throws
-        {
-            try await withProactor(.testing()) { aio in
-                let listener = try RawListener(on: Endpoint(parsing: unixName))
-                let begun = try await surroundings.begin(aio, listener, limits: Self.narrow) {
-                    try await Self.writeOn($0)
-                }
-                let pending = { begun.connection.pendingByteCount }
-                var before = -1
-                // It waits, and the kernel takes no more.
-                #expect(
-                    await eventually {
-                        defer { before = pending() }
-                        return begun.connection.waiterCount == 1 && pending() == before && before > 8_192
-                    })
-                begun.cancel()
-                let accepted = try await begun.result.value().get()
-                begun.connection.finish()
-                #expect(try await begun.peer.receivePattern() == accepted)
-                try await begun.end()
-                listener.close()
-            }
-        }
-
-        @Test(arguments: Surroundings.allCases)
         func `a write whose cancellation races the room for it is accepted whole or not at all`(
             _ surroundings: Surroundings
         ) async throws {
@@ -141,8 +82,7 @@ extension Loopback {
                     let begun = try await surroundings.begin(aio, listener, limits: Self.narrow) {
                         try await Self.writeOn($0)
                     }
-                    #expect(await eventually { begun.connection.waiterCount == 1 })
-                    let pause = Int.random(in: 0..<20_000, using: &generator)
+                    let pause = Int.random(in: 0..<100_000, using: &generator)
                     async let received = begun.peer.receivePattern()
                     for _ in 0..<pause { spinOnce() }
                     begun.cancel()
@@ -155,71 +95,25 @@ extension Loopback {
             }
         }
 
-        @Test(arguments: Surroundings.allCases)
-        func `a flush that waits is cancelled, and the sending goes on`(_ surroundings: Surroundings)
-            async throws
-        {
+        @Test func `a cancellation that races the connecting leaves no connection behind`() async throws {
+            let rounds = isSanitized ? 50 : 300
+            var generator = SeededGenerator(state: testSeed())
             try await withProactor(.testing()) { aio in
-                let listener = try RawListener(on: Endpoint(parsing: unixName))
-                let written = Promise<Int>()
-                let begun = try await surroundings.begin(aio, listener, limits: Self.narrow) { connection in
-                    written.put(try await connection.writeUntilAboveMark(blockByteCount: 4_096))
-                    try await connection.flush()
+                let server = try await aio.listen(on: "127.0.0.1:0")
+                async let report = server.serve { connection in
+                    _ = await outcome { try await connection.read() }
                 }
-                let count = await written.value()
-                #expect(await eventually { begun.connection.waiterCount == 1 })
-                begun.cancel()
-                #expect(await begun.result.value().isCancellation)
-                #expect(begun.connection.pendingByteCount > 0)
-                begun.connection.finish()
-                #expect(try await begun.peer.receivePattern() == count)
-                try await begun.end()
-                listener.close()
-            }
-        }
-
-        @Test(arguments: Surroundings.allCases)
-        func `a task that was cancelled before reads nothing, and still says goodbye`(
-            _ surroundings: Surroundings
-        ) async throws {
-            try await withProactor(.testing()) { aio in
-                let listener = try RawListener()
-                let mayBegin = Promise<Void>()
-                let begun = try await surroundings.begin(aio, listener, mayBegin: mayBegin) { connection in
-                    for read in Read.allCases {
-                        #expect(await outcome { try await read(connection) }.isCancellation)
+                for _ in 0..<rounds {
+                    let endpoint = server.endpoint
+                    let session = Task.detached {
+                        try await aio.connect(to: endpoint) { connection in _ = try await connection.read() }
                     }
-                    #expect(await outcome { try await connection.closed() }.isCancellation)
-                    try await connection.flush()
-                    try await connection.write("good")
-                    try await connection.write(["b", "ye"])
+                    for _ in 0..<Int.random(in: 0..<20, using: &generator) { await Task.yield() }
+                    session.cancel()
+                    #expect(await outcome { try await session.value }.isCancellation)
                 }
-                try begun.peer.send("unread")
-                #expect(await eventually { aio.statistics.total.bytesReceived == 6 })
-                begun.cancel()
-                mayBegin.put(())
-                try await begun.result.value().get()
-                #expect(try await onThread { try begun.peer.receiveText(7) } == "goodbye")
-                #expect(try await begun.connection.read() == "unread")
-                try await begun.end()
-                listener.close()
-            }
-        }
-
-        @Test(arguments: Surroundings.allCases)
-        func `waiting for the end can be cancelled, and ends nothing`(_ surroundings: Surroundings)
-            async throws
-        {
-            try await withProactor(.testing()) { aio in
-                let listener = try RawListener()
-                let begun = try await surroundings.begin(aio, listener) { try await $0.closed() }
-                #expect(await eventually { begun.connection.waiterCount == 1 })
-                begun.cancel()
-                #expect(await begun.result.value().isCancellation)
-                try begun.peer.send("alive")
-                #expect(try await begun.connection.read(exactly: 5) == "alive")
-                try await begun.end()
-                listener.close()
+                server.drain(within: .seconds(5))
+                #expect(try await report.cut == 0)
             }
         }
 

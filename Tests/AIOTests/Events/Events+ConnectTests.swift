@@ -1,4 +1,5 @@
-// Making connections: families, names, and each way in which it fails.
+// Making connections over real sockets: families, names, and the errors that Linux has for each way in which it fails. When
+// they come is tested in simulation.
 
 import AIO
 import Glibc
@@ -50,65 +51,6 @@ extension Loopback {
                 let error = try await failure(of: "no-such-host.invalid:80", aio)
                 #expect([.hostNotFound, .nameResolutionFailed].contains(error.code))
             }
-        }
-
-        @Test func `text that is no address is thrown at once`() async throws {
-            try await withProactor(.testing()) { aio in
-                for text in ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "unix:", "[::1:80"] {
-                    let error = try #require(throws: AIOError.self) { try aio.events.connect(to: text) }
-                    #expect(error.code == .malformedEndpoint)
-                }
-                #expect(aio.statistics.connections == 0)
-            }
-        }
-
-        @Test func `limits that make no sense are thrown at once`() async throws {
-            try await withProactor(.testing()) { aio in
-                let limits = ConnectionLimits.testing { $0.receiveWindow = 0 }
-                let error = try #require(throws: AIOError.self) {
-                    try aio.events.connect(to: "127.0.0.1:1", limits: limits)
-                }
-                #expect(error.code == .invalidArgument)
-            }
-        }
-
-        @Test func `a peer that never answers is given up after the connect timeout`() async throws {
-            // A full queue of connections: the kernel drops what else wants to connect, without a word.
-            let listener = try RawListener(backlog: 0)
-            let waiting = try (0..<8).map { _ in try RawPeer(connectingTo: listener.endpoint, waits: false) }
-            defer { for peer in waiting { peer.close() } }
-            try #require(try !waiting[7].isReady(Int32(POLLOUT), within: 0))
-            try await withProactor(.testing()) { aio in
-                let start = ContinuousClock.now
-                let connection = try aio.events.connect(
-                    to: listener.endpoint.description, timeout: .milliseconds(100))
-                guard case .connectFailed(let error) = try await aio.closeReason(of: connection) else {
-                    return #expect(Bool(false), "connected")
-                }
-                #expect(error.code == .timedOut)
-                #expect(ContinuousClock.now - start >= .milliseconds(100))
-            }
-            listener.close()
-        }
-
-        @Test func `an attempt that is under way can be closed`() async throws {
-            let listener = try RawListener(backlog: 0)
-            let waiting = try (0..<8).map { _ in try RawPeer(connectingTo: listener.endpoint, waits: false) }
-            defer { for peer in waiting { peer.close() } }
-            try await withProactor(.testing()) { aio in
-                let closed = try aio.events.connect(to: listener.endpoint)
-                let aborted = try aio.events.connect(to: listener.endpoint)
-                closed.close()
-                aborted.abort()
-                var reasons: [Connection: CloseReason] = [:]
-                try await aio.run { event in
-                    guard case .closed(let connection, let reason) = event else { return false }
-                    reasons[connection] = reason
-                    return reasons.count == 2
-                }
-                #expect(reasons == [closed: .local, aborted: .aborted])
-            }
-            listener.close()
         }
 
         @Test(arguments: ["127.0.0.1:0", "[::1]:0", "*:0", "unix:@aio-tests-echo"])
@@ -164,23 +106,6 @@ extension Loopback {
             }
         }
 
-        @Test func `what is sent while connecting arrives once connected`() async throws {
-            try await withProactor(.testing()) { aio in
-                let listener = try await aio.events.listen(on: "127.0.0.1:0")
-                let client = try aio.events.connect(to: listener.endpoint)
-                #expect(client.send("early ") == .queued(pending: 6))
-                client.send(["b", "ird"])
-                client.finish()
-                #expect(client.send("late") == .refused(.closed))
-                var text = ""
-                try await aio.run { event in
-                    if case .received(let bytes, _) = event { text += String(decoding: bytes, as: UTF8.self) }
-                    return event.name == "peerHalfClosed"
-                }
-                #expect(text == "early bird")
-            }
-        }
-
         @Test func `an address that is known while the connection is being taken in is not forgotten`()
             async throws
         {
@@ -203,22 +128,6 @@ extension Loopback {
                     }
                     return left == 0
                 }
-            }
-        }
-
-        @Test func `connections made count against the same limit as those accepted`() async throws {
-            try await withProactor(.testing { $0.connectionsMax = 2 }) { aio in
-                let listener = try RawListener()
-                let first = try aio.events.connect(to: listener.endpoint)
-                _ = try aio.events.connect(to: listener.endpoint)
-                let error = try #require(throws: AIOError.self) {
-                    try aio.events.connect(to: listener.endpoint)
-                }
-                #expect(error.code == .limitReached)
-                #expect(error.detail?.contains("connectionsMax: 2") == true)
-                first.abort()
-                #expect(try await aio.closeReason(of: first) == .aborted)
-                #expect(throws: Never.self) { try aio.events.connect(to: listener.endpoint) }
             }
         }
     }

@@ -1,12 +1,10 @@
 // What tests of straight-line connections share: one handled connection with a raw socket at its other side,
-// a value that one task leaves for another, and a look at who waits inside of a connection.
+// and a value that one task leaves for another.
 
 import AIO
 import AIOKernel
 import Glibc
 import Testing
-
-@testable import AIOWorkers
 
 /// A value that one task leaves for another. Waiting for it ignores cancellation: it is how tests hold a task
 /// that they have cancelled.
@@ -109,44 +107,6 @@ func serving<Value: Sendable>(
         server.drain(within: .seconds(5))
         #expect(try await report.accepted == 1)
         return try result.get()
-    }
-}
-
-extension Connection {
-    /// Whether a task is suspended in a read.
-    var readIsWaiting: Bool { core.lock.withLock { core.shared.reader.isSuspended } }
-
-    /// Tasks that wait for room, for a flush, or for the end.
-    var waiterCount: Int { core.lock.withLock { core.shared.waiters.count } }
-
-    /// Writes blocks of the pattern until the kernel takes no more and so much is queued that the next write
-    /// would wait. How many bytes that were.
-    func writeUntilAboveMark(blockByteCount: Int = 16_384) async throws -> Int {
-        var written = 0
-        while true {
-            // A queue above the mark that the kernel still takes from falls at once.
-            if pendingByteCount > core.limits.highWaterMark, !(await movesOn()) { return written }
-            try await write(Pattern.bytes(at: written, count: blockByteCount))
-            written += blockByteCount
-        }
-    }
-
-    /// Whether the queue moves: while its worker goes through a few passes, which jobs of its own are.
-    private func movesOn() async -> Bool {
-        let before = pendingByteCount
-        for _ in 0..<3 { await worker {} }
-        return pendingByteCount != before
-    }
-
-    /// Runs `body` on this connection's worker, behind what it was asked before.
-    func worker(_ body: @escaping @Sendable () -> Void) async {
-        let promise = Promise<Void>()
-        let timer = core.worker.call(after: .zero) {
-            body()
-            promise.put(())
-        }
-        await promise.value()
-        withExtendedLifetime(timer) {}
     }
 }
 

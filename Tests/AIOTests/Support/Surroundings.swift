@@ -60,11 +60,10 @@ private actor Holder {
 }
 
 extension Surroundings {
-    /// Connects to `listener`, and begins `operation` on that connection in a task of this kind; once
-    /// `mayBegin` is kept, if it is given.
+    /// Connects to `listener`, and begins `operation` on that connection in a task of this kind.
     func begin<Value: Sendable>(
         _ aio: Proactor, _ listener: RawListener, limits: ConnectionLimits = ConnectionLimits(),
-        mayBegin: Promise<Void>? = nil, _ operation: @escaping @Sendable (Connection) async throws -> Value
+        _ operation: @escaping @Sendable (Connection) async throws -> Value
     ) async throws -> Begun<Value> {
         var options = ClientOptions()
         options.executor = executor
@@ -78,12 +77,9 @@ extension Surroundings {
             try await aio.connect(to: endpoint, options: options) { connection in
                 made.put(connection)
                 if isOwner {
-                    await mayBegin?.value()
-                    let became = await outcome { try await operation(connection) }
-                    result.put(became)
+                    result.put(await outcome { try await operation(connection) })
                 } else {
                     let task = start(on: connection) {
-                        await mayBegin?.value()
                         let became =
                             if self == .actor {
                                 await Holder(connection).run(operation)
