@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<30), arguments: Road.allCases)
+    @Test(.simulated(seeds: 0..<30), arguments: Road.withResets)
     func `abort resets the connection, whatever is called after it`(_ road: Road) async throws {
         try await withProgram { world, aio in
             let met = try await aio.meet(in: world, over: road)

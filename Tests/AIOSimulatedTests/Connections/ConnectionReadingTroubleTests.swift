@@ -5,7 +5,7 @@ import AIOTesting
 import Testing
 
 @Suite struct ConnectionReadingTroubleTests {
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere, Road.allCases)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere, Road.withResets)
     func `bytes that came before a reset are read, then it is thrown`(
         _ executor: HandlerExecutor, _ road: Road
     ) async throws {
@@ -26,7 +26,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere, Road.allCases)
+    @Test(.simulated(seeds: 0..<20), arguments: HandlerExecutor.everywhere, Road.withResets)
     func `a reset ends a read that waits`(_ executor: HandlerExecutor, _ road: Road) async throws {
         let error = try await serving(over: road, .on(executor)) { connection in
             await code { _ = try await connection.read() }

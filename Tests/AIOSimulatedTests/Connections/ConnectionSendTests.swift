@@ -60,7 +60,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<20), arguments: Road.allCases)
+    @Test(.simulated(seeds: 0..<20), arguments: Road.withResets)
     func `by default a full queue closes the connection, with slowConsumer as its reason`(_ road: Road)
         async throws
     {

@@ -116,7 +116,7 @@ import Testing
         }
     }
 
-    @Test(.simulated(seeds: 0..<30), arguments: Road.allCases)
+    @Test(.simulated(seeds: 0..<30), arguments: Road.withResets)
     func `a client whose body ends with the cancellation is cut`(_ road: Road) async throws {
         try await withProgram { world, aio in
             let listener = try road.farHost(of: world).listen(on: road.farEndpoint)

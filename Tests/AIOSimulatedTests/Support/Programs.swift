@@ -85,6 +85,9 @@ extension ServerOptions {
 enum Road: String, CaseIterable, Sendable {
     case tcp, unix
 
+    /// Those on which a connection can be reset: a Unix socket that is cut just ends, unix(7).
+    static let withResets: [Road] = [.tcp]
+
     /// Where the host "program" listens.
     var endpoint: Endpoint { self == .tcp ? .any(port: 80) : .unix("/run/program") }
 
