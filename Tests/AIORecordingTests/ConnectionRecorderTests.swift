@@ -9,7 +9,7 @@ import Dispatch
 import SystemPackage
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ConnectionRecorderTests {
+@Suite(.timeLimit(.minutes(20))) struct ConnectionRecorderTests {
     private func greet(_ connection: Connection) async throws {
         try await connection.write("hello\r\n")
         for try await bytes in connection.chunks { try await connection.write(["you said ", bytes]) }

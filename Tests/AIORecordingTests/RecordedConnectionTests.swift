@@ -5,7 +5,7 @@ import AIOKernel
 import AIORecording
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct RecordedConnectionTests {
+@Suite(.timeLimit(.minutes(20))) struct RecordedConnectionTests {
     /// Serves one connection with a handler that records, and runs a client against it.
     private func recorded(
         limits: ConnectionLimits = ConnectionLimits(),

@@ -500,7 +500,7 @@ private func conversation(_ change: (inout Recording) -> Void = { _ in }) throws
 
     // MARK: The real world
 
-    @Test(.timeLimit(.minutes(1))) func `a conversation over a real network is replayed in the simulation`()
+    @Test(.timeLimit(.minutes(20))) func `a conversation over a real network is replayed in the simulation`()
         async throws
     {
         let recorder = ConnectionRecorder()

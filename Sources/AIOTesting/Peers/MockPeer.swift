@@ -33,7 +33,7 @@ public final class MockPeer: @unchecked Sendable {
     public var sentByteCount: Int { socket.sentCount }
 
     /// Whether the connection is over for this side: the other has ended or reset it, or this side has closed.
-    public var hasEnded: Bool { socket.isOver }
+    public var hasEnded: Bool { socket.isOver || socket.cannotSend }
 
     // MARK: Sending
 

@@ -80,7 +80,7 @@ final class PeerSocket: Runner, @unchecked Sendable {
 
     // MARK: What scripts do
 
-    func send(_ bytes: Bytes) { if !bytes.isEmpty { outgoing.append(bytes) } }
+    func send(_ bytes: Bytes) { if !bytes.isEmpty, !cannotSend { outgoing.append(bytes) } }
     func halfClose() { endsAfterThat = true }
 
     func reset() {
