@@ -39,9 +39,11 @@ extension Loopback {
                     #expect(half.seesReset())
                     half.close()
                 }
-                #expect(
-                    try await serving.report
-                        == .of(accepted: 2, completed: 1, failed: 1, openAtDrain: 2, cut: 1))
+                let report = try await serving.report
+                #expect(report.accepted == 2 && report.openAtDrain == 2)
+                #expect(report.completed == 1 && report.failed == 1)
+                // The other may not have heard of its peer's end when the cut comes.
+                #expect((1...2).contains(report.cut))
                 #expect(throws: AIOError.self) { try aio.drain(on: [.user1]) }
             }
         }
