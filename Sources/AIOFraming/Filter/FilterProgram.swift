@@ -29,19 +29,21 @@ final class FilterProgram: Sendable {
         let names = try Self.names(of: rules)
         var patterns: [Pattern] = []
         var literals = LiteralTable()
+        var literalByteCount = 0
         var customPatterns: [any FramePattern] = []
         for (rule, name) in zip(rules, names) {
             try rule.outcome.check(limits, name)
             switch rule.pattern.content {
             case .literals(let alternatives, let extent, let ignoresCase):
                 try Self.check(alternatives, as: extent, limits, name)
-                let places = literals.add(alternatives, as: extent, ignoringCase: ignoresCase)
-                guard literals.byteCount <= limits.byteCountMax else {
+                literalByteCount = alternatives.reduce(literalByteCount) { $0 + $1.count }
+                guard literalByteCount <= limits.byteCountMax else {
                     throw FilterError(
                         .tooLarge, name,
-                        "the literals up to this rule have \(literals.byteCount) bytes; "
+                        "the literals up to this rule have \(literalByteCount) bytes; "
                             + "at most \(limits.byteCountMax) are allowed")
                 }
+                let places = literals.add(alternatives, as: extent, ignoringCase: ignoresCase)
                 patterns.append(.literals(places, extent, ignoresCase: ignoresCase))
             case .custom(let pattern):
                 patterns.append(.custom(customPatterns.count))
@@ -77,12 +79,12 @@ final class FilterProgram: Sendable {
 
     // MARK: Checks
 
-    /// The rules' names, made up where there are none.
+    /// The rules' names, made up where there are none: of a pattern as much as a log can do with.
     private static func names(of rules: [FilterRule]) throws(FilterError) -> [String] {
         var names: [String] = []
         var seen: Set<String> = []
         for (index, rule) in rules.enumerated() {
-            let name = rule.name ?? "\(index + 1): \(rule.pattern)"
+            let name = rule.name ?? "\(index + 1): \(rule.pattern.description.prefix(100))"
             guard seen.insert(name).inserted else {
                 throw FilterError(.duplicateName, name, "a rule before it has the same name")
             }

@@ -18,9 +18,6 @@ struct LiteralTable: Sendable {
     /// Where each literal starts; one more, at the end, is where the last one ends.
     private var starts = [0]
 
-    /// The bytes of all literals that were not left out.
-    var byteCount: Int { bytes.count }
-
     private static let space = UInt8(ascii: " ")
 
     /// Adds the literals of one rule, and returns their places.

@@ -63,6 +63,16 @@ import Testing
         #expect(self.error(of: [.pass(.word("a")), .pass(.word("a"))]) == nil)
     }
 
+    @Test func `a name that is made up is no longer than a log can do with`() throws {
+        struct Verbose: FramePattern, CustomStringConvertible {
+            var description: String { String(repeating: "long ", count: 1_000) }
+            func matches(_ frame: RawSpan) -> Bool { true }
+        }
+        let filter = try FrameFilter(judging: .everyFrame, rules: [.drop(.matching(Verbose()))])
+        #expect(filter.ruleNames[0].hasPrefix("1: long long"))
+        #expect(filter.ruleNames[0].count == 103)
+    }
+
     @Test func `as much as the limits allow is allowed, and one more is not`() throws {
         func rules(_ count: Int) -> [FilterRule] { (0..<count).map { .drop(.exactly("\($0)")) } }
         #expect(error(of: rules(256)) == nil)
@@ -85,6 +95,9 @@ import Testing
         let two = [FilterRule.drop(.exactly("1234")), .drop(.exactly("5678"), named: "second")]
         #expect(error(of: two) { $0.byteCountMax = 8 } == nil)
         #expect(error(of: two) { $0.byteCountMax = 7 }?.rule == "second")
+        #expect(
+            error(of: two) { $0.byteCountMax = 7 }?.detail
+                == "the literals up to this rule have 8 bytes; at most 7 are allowed")
 
         let reply = Bytes(Array(repeating: 1, count: 65_537))
         #expect(error(of: [.reply(reply.dropLast(), to: .word("a"))]) == nil)
