@@ -9,22 +9,13 @@ import AIOBytes
 // looked at again, the time is linear whatever the delimiter, and "aab" is found in "aaab". While nothing is
 // matched the delimiter's first byte is searched for eight bytes at a time, which is all that a delimiter of
 // one byte needs.
-//
-// What is too long, and when it is cut short, is as in LineFramer: by a window of the maximum and a
-// delimiter.
 
 package struct DelimiterFramer: Framer {
     private let pattern: Pattern
-    private let byteCountMax: Int
-    private let windowByteCount: Int
-    private let truncates: Bool
     private let unterminated: Framing.Unterminated
-
-    /// Bytes of the frame seen so far; not counted while its rest is discarded.
-    private var seen = 0
+    private var window: FrameWindow
     /// How much of the delimiter the bytes seen last are.
     private var matched = 0
-    package private(set) var isDiscarding = false
 
     /// A delimiter, prepared for searching. Shared by all connections that have the framing.
     private final class Pattern: Sendable {
@@ -52,50 +43,25 @@ package struct DelimiterFramer: Framer {
         _ delimiter: Bytes, byteCountMax: Int, truncates: Bool, unterminated: Framing.Unterminated
     ) {
         pattern = Pattern(delimiter)
-        self.byteCountMax = byteCountMax
-        windowByteCount = byteCountMax.addingSaturated(delimiter.count)
-        self.truncates = truncates
         self.unterminated = unterminated
+        window = FrameWindow(
+            byteCountMax: byteCountMax, endByteCountMax: delimiter.count, truncates: truncates)
     }
 
     package mutating func advance(over bytes: RawSpan) -> FramerStep {
-        if isDiscarding { return discard(from: bytes) }
-        let searched = min(bytes.byteCount, windowByteCount - seen)
-        if let end = endOfDelimiter(in: bytes, upTo: searched) {
-            seen = 0
-            return .complete(byteCount: end, trailer: pattern.bytes.count)
-        }
-        seen += searched
-        guard seen == windowByteCount else { return .incomplete }
-        guard truncates else { return .failed(.tooLong(byteCountMax: byteCountMax)) }
-        seen = 0
-        isDiscarding = true
-        return .complete(byteCount: searched, trailer: windowByteCount - byteCountMax)
+        let searched = window.searchable(of: bytes.byteCount)
+        let end = endOfDelimiter(in: bytes, upTo: searched)
+        return window.searched(searched, found: end)
     }
 
-    package mutating func streamEnded() -> UnfinishedFrame {
-        // No delimiter came, so all of it is payload, the beginning of a delimiter too.
-        if unterminated == .fail { return .fail(.unfinished) }
-        let excess = max(0, seen - byteCountMax)
-        if excess == 0 || truncates { return .deliver(trailer: excess) }
-        return .fail(.tooLong(byteCountMax: byteCountMax))
-    }
+    package mutating func streamEnded() -> UnfinishedFrame { window.streamEnded(unterminated) }
 
-    package var frameByteCountMax: Int { windowByteCount }
+    package var frameByteCountMax: Int { window.windowByteCount }
 
-    // MARK: private parts
+    package var isDiscarding: Bool { window.isDiscarding }
 
-    private mutating func discard(from bytes: RawSpan) -> FramerStep {
-        guard let end = endOfDelimiter(in: bytes, upTo: bytes.byteCount) else {
-            return .discard(byteCount: bytes.byteCount)
-        }
-        isDiscarding = false
-        return .discard(byteCount: end)
-    }
-
-    /// The offset behind the delimiter's end among the first `limit` bytes. What is matched of it at the
-    /// limit is remembered.
-    private mutating func endOfDelimiter(in bytes: RawSpan, upTo limit: Int) -> Int? {
+    /// What is matched of the delimiter at the limit is remembered.
+    private mutating func endOfDelimiter(in bytes: RawSpan, upTo limit: Int) -> FrameEnd? {
         let pattern = pattern
         guard let first = pattern.bytes.first else { return nil }
         var matched = matched
@@ -111,7 +77,7 @@ package struct DelimiterFramer: Framer {
             offset += 1
             if matched == pattern.bytes.count {
                 self.matched = 0
-                return offset
+                return FrameEnd(offset: offset, byteCount: matched)
             }
         }
         self.matched = matched
