@@ -28,12 +28,4 @@ extension RawSpan {
         }
         return nil
     }
-
-    /// The byte at `offset`, which there must be.
-    @inline(__always)
-    func byte(at offset: Int) -> UInt8 {
-        precondition(offset >= 0 && offset < byteCount, "offset out of bounds")
-        // SAFETY: the offset is in bounds, and any byte is a UInt8.
-        return unsafe unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self)
-    }
 }

@@ -342,7 +342,7 @@ private struct CountingLines: Framer {
     mutating func advance(over bytes: RawSpan) -> FramerStep {
         for offset in 0..<bytes.byteCount {
             counter.seen += 1
-            if unsafe bytes.unsafeLoad(fromByteOffset: offset, as: UInt8.self) == UInt8(ascii: "\n") {
+            if bytes.byte(at: offset) == UInt8(ascii: "\n") {
                 return .complete(byteCount: offset + 1, trailer: 1)
             }
         }

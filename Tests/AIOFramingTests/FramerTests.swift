@@ -12,7 +12,7 @@ import Testing
             var missing = 0
 
             mutating func advance(over bytes: RawSpan) -> FramerStep {
-                let first = unsafe bytes.unsafeLoad(as: UInt8.self)
+                let first = bytes.byte(at: 0)
                 if missing == 0, first == UInt8(ascii: " ") { return .discard(byteCount: 1) }
                 if missing == 0 { missing = Int(first) - 47 }
                 guard bytes.byteCount >= missing else {
