@@ -175,11 +175,8 @@ import Testing
     func `a listening socket that breaks drains the server, and is what serve throws`() async throws {
         try await withServerHost { world, aio in
             let gate = Gate()
-            let server = try await aio.serving(.testing { $0.sharesListener = true }) { connection in
-                for try await chunk in connection.chunks {
-                    await gate.wait()
-                    try await connection.write(chunk)
-                }
+            let server = try await aio.serving(.testing { $0.sharesListener = true }) {
+                try await $0.echo(behind: gate)
             }
             let peer = try await server.connect()
             try await peer.send("reply")

@@ -12,12 +12,7 @@ import Testing
     {
         try await withServerHost(configure: { $0.shutdownTimeout = .seconds(600) }) { world, aio in
             let gate = Gate()
-            let server = try await aio.serving(.testing(executor)) { connection in
-                for try await chunk in connection.chunks {
-                    await gate.wait()
-                    try await connection.write(chunk)
-                }
-            }
+            let server = try await aio.serving(.testing(executor)) { try await $0.echo(behind: gate) }
             let peer = try await server.connect()
             try await peer.send("reply")
             try await world.wait(for: "the request") { gate.count == 1 }

@@ -133,6 +133,14 @@ extension Connection {
     /// Sends back what comes, until the end.
     func echo() async throws { for try await chunk in chunks { try await write(chunk) } }
 
+    /// The same, but each piece only once `gate` is open.
+    func echo(behind gate: Gate) async throws {
+        for try await chunk in chunks {
+            await gate.wait()
+            try await write(chunk)
+        }
+    }
+
     /// Whether the caller runs on the simulated thread on which this connection's handlers should run.
     func isAtHome(_ executor: HandlerExecutor) -> Bool {
         switch executor {

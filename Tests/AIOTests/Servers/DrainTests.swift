@@ -87,18 +87,6 @@ extension Loopback {
     }
 }
 
-extension DrainReport {
-    static func of(
-        accepted: Int = 0, refused: Int = 0, completed: Int = 0, failed: Int = 0, openAtDrain: Int = 0,
-        cut: Int = 0
-    ) -> Self {
-        var report = Self()
-        (report.accepted, report.refused, report.completed) = (accepted, refused, completed)
-        (report.failed, report.openAtDrain, report.cut) = (failed, openAtDrain, cut)
-        return report
-    }
-}
-
 /// Sends requests of eight bytes until the server is gone, and records those that were answered.
 private struct LoadClient: Sendable {
     let index: Int
