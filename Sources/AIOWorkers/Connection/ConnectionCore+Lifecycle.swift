@@ -206,11 +206,13 @@ extension ConnectionCore {
         unsent.store(0, ordering: .sequentiallyConsistent)
         let waiters = shared.takeWaiters(ending: reason)
         signalAndUnlock(on: worker)
+        if sink.events == nil {
+            // Nobody will take it off a list: it is over here.
+            worker.accounts.closedWasSeen()
+            sink.observer?.closed(self, on: worker)
+        }
+        // Last: whoever waited for the end finds it counted.
         for waiter in waiters { waiter.resume() }
-        guard sink.events == nil else { return }
-        // Nobody will take it off a list: it is over here.
-        worker.accounts.closedWasSeen()
-        sink.observer?.closed(self, on: worker)
     }
 
     private func signalOpened(on worker: Worker) {
