@@ -48,7 +48,9 @@ import Testing
         }
         #expect(reports.count == 2, "both ways round")
         for report in reports {
-            #expect(report.description.contains("has not ended after 0.1 seconds. Under way: neither of two"))
+            #expect(report.description.contains("has not ended after 0.1 seconds. Under way: "))
+            // Here tasks run side by side: one of the reads may have been noted before.
+            #expect(report.description.contains("neither of two reads at the same time is refused"))
             #expect(report.description.contains("it still does not end"))
         }
     }
