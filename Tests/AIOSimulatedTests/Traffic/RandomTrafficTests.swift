@@ -45,7 +45,9 @@ import Testing
             var dice = Dice(seed &* 65_536 &+ UInt64(port))
             ending = Ending.allCases.randomElement(using: &dice)!
             let bounds = [0, 1, 100, 5_000, 60_000]
-            let totals = (0..<2).map { _ in Int.random(in: 0...bounds.randomElement(using: &dice)!, using: &dice) }
+            let totals = (0..<2).map { _ in
+                Int.random(in: 0...bounds.randomElement(using: &dice)!, using: &dice)
+            }
             total = totals[isClient ? 0 : 1]
             start = port * (isClient ? 7 : 13)
             otherStart = port * (isClient ? 13 : 7)
@@ -101,7 +103,8 @@ import Testing
         configuration.connection.lowWaterMark = 8_192
     }
 
-    @Test(.simulated(seeds: 0..<60)) func `every byte arrives and every connection closes once`() async throws {
+    @Test(.simulated(seeds: 0..<60)) func `every byte arrives and every connection closes once`() async throws
+    {
         let count = 8
         try await withProgram(within: .seconds(30), configure: Self.limits) { world, aio in
             let listener = try await aio.events.listen(on: "127.0.0.1:0")
