@@ -1,5 +1,6 @@
 // A listener as the program sees it.
 
+public import AIOFraming
 public import AIOKernel
 import AIOWorkers
 
@@ -11,6 +12,9 @@ public struct Listener: Sendable {
 
     /// Where it listens; if port 0 was asked for, with the port that the kernel chose.
     public var endpoint: Endpoint { core.endpoint }
+
+    /// How many frames each rule of the filter given to `listen` has decided about, until now; nil without a filter.
+    public var filterCounts: FilterCounts? { core.sink.framePolicy?.filterCounts }
 
     /// Stops listening; connections that were accepted stay. Connections that the kernel had queued are
     /// accepted first, as far as limits allow. Returns when the sockets are closed (and a Unix socket's file

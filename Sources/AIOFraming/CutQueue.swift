@@ -13,6 +13,8 @@ struct Cut {
     let payloadStart: Int
     let payloadByteCount: Int
     let kind: Kind
+    /// Of the filter that judged it.
+    let rule: UInt16?
 }
 
 /// A first-in-first-out queue of cuts.
@@ -27,6 +29,7 @@ struct CutQueue: Sendable {
 
     var isEmpty: Bool { first == nil }
     var firstKind: Cut.Kind? { first?.kind }
+    var firstRule: UInt16? { first?.rule }
     var count: Int { first == nil ? 0 : 1 + rest.count }
 
     mutating func append(_ cut: Cut) {

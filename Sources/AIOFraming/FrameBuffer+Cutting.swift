@@ -82,15 +82,15 @@ extension FrameBuffer {
         let end = at.seenEnd + byteCount
         let frameByteCount = rest.byteCount + end - at.cutEnd
         guard let payload = payload(of: frameByteCount, header, trailer) else { return }
-        var verdict: FrameVerdict?
+        var judgement: FrameJudgement?
         if rest.isEmpty {
-            if judges { verdict = judged(span.extracting(at.cutEnd..<end).extracting(payload)) }
+            if judges { judgement = judged(span.extracting(at.cutEnd..<end).extracting(payload)) }
         } else {
             // What has come of it before is the rest, and it is the first frame that ends in this piece.
-            if judges { verdict = judgedJoining(piece[..<end], payload) }
+            if judges { judgement = judgedJoining(piece[..<end], payload) }
             cut.append(contentsOf: rest.take())
         }
-        append(frameByteCount, payload, verdict)
+        append(frameByteCount, payload, judgement)
         at.cutEnd = end
         at.seenEnd = end
     }
@@ -121,10 +121,10 @@ extension FrameBuffer {
             failure = error
         case .deliver(let header, let trailer):
             guard let payload = payload(of: rest.byteCount, header, trailer) else { return }
-            let verdict = judges ? judgedJoining(Bytes(), payload) : nil
+            let judgement = judges ? judgedJoining(Bytes(), payload) : nil
             let frameByteCount = rest.byteCount
             cut.append(contentsOf: rest.take())
-            append(frameByteCount, payload, verdict)
+            append(frameByteCount, payload, judgement)
         }
     }
 
@@ -153,12 +153,12 @@ extension FrameBuffer {
     /// Raw pieces are no frames.
     private var judges: Bool { judge != nil && !framer.isRaw }
 
-    private func judged(_ payload: RawSpan) -> FrameVerdict? {
+    private func judged(_ payload: RawSpan) -> FrameJudgement? {
         judge?(payload, isAtBegin && cuts.isEmpty)
     }
 
     /// The verdict about a frame that is the rest and `end`, joined for no longer than it takes.
-    private func judgedJoining(_ end: Bytes, _ payload: Range<Int>) -> FrameVerdict? {
+    private func judgedJoining(_ end: Bytes, _ payload: Range<Int>) -> FrameJudgement? {
         var parts: [Bytes] = []
         rest.forEachPrefix(upTo: .max) { parts.append($0) }
         if !end.isEmpty { parts.append(end) }
@@ -166,13 +166,13 @@ extension FrameBuffer {
         return frame.withRawSpan { judged($0.extracting(payload)) }
     }
 
-    /// Puts a frame at the end of what can be taken; without a verdict, it passes.
-    private mutating func append(_ rawByteCount: Int, _ payload: Range<Int>, _ verdict: FrameVerdict?) {
-        let kind = verdict.map { note($0) } ?? .frame
+    /// Puts a frame at the end of what can be taken; without a judgement, it passes.
+    private mutating func append(_ rawByteCount: Int, _ payload: Range<Int>, _ judgement: FrameJudgement?) {
+        let kind = judgement.map { note($0.verdict) } ?? .frame
         cuts.append(
             Cut(
                 rawByteCount: rawByteCount, payloadStart: payload.lowerBound, payloadByteCount: payload.count,
-                kind: kind))
+                kind: kind, rule: judgement?.rule))
     }
 
     private mutating func note(_ verdict: FrameVerdict) -> Cut.Kind {

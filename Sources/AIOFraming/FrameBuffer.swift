@@ -172,6 +172,9 @@ package struct FrameBuffer: ~Copyable, Sendable {
         }
     }
 
+    /// Which rule has decided about it; nil for none.
+    package var nextRule: UInt16? { cuts.firstRule }
+
     package enum NextItem: Sendable { case frame, dropped, answer, close }
 
     /// Everything that is held, as the stream that it was, for who wants no frames any more. nil if the rest of a frame that was

@@ -14,9 +14,22 @@ package enum FrameVerdict: Sendable, Hashable {
     case close
 }
 
+/// A verdict, and the place of the rule that gave it, for who counts.
+package struct FrameJudgement: Sendable {
+    package let verdict: FrameVerdict
+    /// nil: not to be counted.
+    package let rule: UInt16?
+
+    package init(_ verdict: FrameVerdict, rule: UInt16? = nil) {
+        self.verdict = verdict
+        self.rule = rule
+    }
+}
+
 /// Judges the payload of a complete frame. `isFirst` is true for the first frame of the stream, dropped ones
-/// counted.
-package typealias FrameJudge = @Sendable (_ payload: RawSpan, _ isFirst: Bool) -> FrameVerdict
+/// counted. What has been judged is judged again if the framing changes before it is taken: who counts, counts
+/// what is taken.
+package typealias FrameJudge = @Sendable (_ payload: RawSpan, _ isFirst: Bool) -> FrameJudgement
 
 /// The next thing that a `FrameBuffer` hands out. `rawByteCount` is how many bytes of the stream it took up,
 /// and all that was discarded behind it: these numbers add up to what was appended.

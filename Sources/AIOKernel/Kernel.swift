@@ -145,6 +145,8 @@ package enum SocketOption: Hashable, Sendable {
     case reuseAddress(Bool)
     case reusePort(Bool)
     case noDelay(Bool)
+    /// Of a listener: `TCP_DEFER_ACCEPT`, in whole seconds.
+    case deferAccept(Duration)
     case ipv6Only(Bool)
     case keepAlive(Bool)
     case sendBufferByteCount(Int)

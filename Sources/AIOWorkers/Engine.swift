@@ -115,12 +115,15 @@ package final class Engine: @unchecked Sendable {
 
     /// Opens listening sockets on an endpoint that is an address and hands them to the workers.
     package func listen(
-        on endpoint: Endpoint, backlog: Int, isShared: Bool, sink: ConnectionSink, accepts: Bool = true
+        on endpoint: Endpoint, backlog: Int, deferAccept: Duration? = nil, isShared: Bool,
+        sink: ConnectionSink,
+        accepts: Bool = true
     ) throws(AIOError) -> ListenerCore {
         try sink.limits.validate()
         let spreads = !isShared && endpoint.isIP
         let sockets = try ListenerSockets.open(
-            on: endpoint, count: spreads ? workers.count : 1, backlog: backlog, kernel: kernel)
+            on: endpoint, count: spreads ? workers.count : 1, backlog: backlog,
+            deferAccept: try deferAccept?.asDeferAccept(on: endpoint), kernel: kernel)
         let core = ListenerCore(
             id: accounts.makeID(), endpoint: sockets.endpoint, backlog: backlog, sink: sink,
             workers: workers, acceptorCount: sockets.count, isShared: !spreads, ownedFile: sockets.ownedFile)

@@ -14,7 +14,9 @@ import Testing
                 switch Int.random(in: 0..<8, using: &random) {
                 case 0..<4:
                     queue.append(
-                        Cut(rawByteCount: step, payloadStart: 0, payloadByteCount: step, kind: .frame))
+                        Cut(
+                            rawByteCount: step, payloadStart: 0, payloadByteCount: step, kind: .frame,
+                            rule: nil))
                     model.append(step)
                 case 4 where !model.isEmpty:
                     queue.extendLast(byRawByteCount: 1_000)

@@ -190,7 +190,9 @@ import Testing
     }
 
     @Test func `Only the first frame of the stream is the first, whatever became of it`() {
-        let judge: FrameJudge = { payload, isFirst in .answer(isFirst ? "first" : "later", thenClose: false) }
+        let judge: FrameJudge = { payload, isFirst in
+            FrameJudgement(.answer(isFirst ? "first" : "later", thenClose: false))
+        }
         var buffer = FrameBuffer(.lines(), judge: judge)
         _ = buffer.append("a\nb\n")
         #expect(items(&buffer) == [.answer("first", rawByteCount: 2), .answer("later", rawByteCount: 2)])

@@ -93,11 +93,10 @@ public struct EventBatches: AsyncSequence, Sendable {
 extension Events {
     /// nil takes the proactor's limits.
     private func sink(
-        _ limits: ConnectionLimits?, _ framing: Framing = .raw, _ filter: FrameFilter? = nil
-    ) throws(AIOError) -> ConnectionSink {
+        _ limits: ConnectionLimits?, _ framePolicy: FramePolicy? = nil
+    ) -> ConnectionSink {
         ConnectionSink(
-            events: source.queue, limits: limits ?? engine.configuration.connection,
-            framePolicy: try engine.framePolicy(framing, filter))
+            events: source.queue, limits: limits ?? engine.configuration.connection, framePolicy: framePolicy)
     }
 
     /// Listens on an address; its connections arrive as `.accepted`.
@@ -110,16 +109,22 @@ extension Events {
     ///   - backlog: connections that the kernel may hold unaccepted, a socket (listen(2)).
     ///   - framing: how received bytes are cut into frames; each `.received` is one, then.
     ///   - filter: what judges these frames before they become events.
+    ///   - surfacing: when a connection becomes an event; `.onFirstFrame` needs a framing.
+    ///   - deferAccept: for about how long, in whole seconds, the kernel keeps a TCP connection back that has received
+    ///     nothing (`TCP_DEFER_ACCEPT`, tcp(7)); nil: not at all.
     /// - Throws: `.addressInUse`, `.addressNotAvailable`, `.permissionDenied`, `.notFound` (a directory of a
     ///   Unix path), `.hostNotFound`, `.malformedEndpoint`, `.descriptorLimit`, `.shutDown`.
     @discardableResult
     public func listen(
         on endpoint: Endpoint, limits: ConnectionLimits? = nil, backlog: Int = 4_096,
-        framing: Framing = .raw, filter: FrameFilter? = nil
+        framing: Framing = .raw, filter: FrameFilter? = nil, surfacing: Surfacing = .onAccept,
+        deferAccept: Duration? = nil
     ) async throws(AIOError) -> Listener {
+        let policy = try engine.framePolicy(framing, filter, surfacing)
         let address = try await engine.firstAddress(of: endpoint)
         let core = try engine.listen(
-            on: address, backlog: backlog, isShared: false, sink: try sink(limits, framing, filter))
+            on: address, backlog: backlog, deferAccept: deferAccept, isShared: false,
+            sink: sink(limits, policy))
         return Listener(core)
     }
 
@@ -128,11 +133,12 @@ extension Events {
     @discardableResult
     public func listen(
         on endpoint: String, limits: ConnectionLimits? = nil, backlog: Int = 4_096,
-        framing: Framing = .raw, filter: FrameFilter? = nil
+        framing: Framing = .raw, filter: FrameFilter? = nil, surfacing: Surfacing = .onAccept,
+        deferAccept: Duration? = nil
     ) async throws(AIOError) -> Listener {
         try await listen(
             on: Endpoint(parsing: endpoint), limits: limits, backlog: backlog, framing: framing,
-            filter: filter)
+            filter: filter, surfacing: surfacing, deferAccept: deferAccept)
     }
 
     /// Starts making a connection and returns at once. `.connected` follows, or `.closed` with
@@ -148,7 +154,7 @@ extension Events {
     @discardableResult
     public func connect(to endpoint: Endpoint, limits: ConnectionLimits? = nil) throws(AIOError) -> Connection
     {
-        Connection(try engine.connect(to: endpoint, sink: try sink(limits)))
+        Connection(try engine.connect(to: endpoint, sink: sink(limits)))
     }
 
     /// Starts making a connection to an address or name in text, as in `"example.org:25"`.

@@ -32,18 +32,18 @@ extension Proactor {
     ) async throws(AIOError) -> Server {
         try options.validate()
         guard !endpoints.isEmpty else { throw AIOError(.invalidArgument, detail: "no address to listen on") }
-        let core = ServerCore(engine: engine, options: options)
+        let core = try ServerCore(engine: engine, options: options)
         let sink = ConnectionSink(
             place: options.executor.place, limits: options.connection ?? engine.configuration.connection,
-            observer: core, framePolicy: try engine.framePolicy(options.framing, options.filter))
+            observer: core, framePolicy: core.framePolicy)
         var listeners: [ListenerCore] = []
         do throws(AIOError) {
             for endpoint in endpoints {
                 let address = try await engine.firstAddress(of: endpoint)
                 listeners.append(
                     try engine.listen(
-                        on: address, backlog: options.backlog, isShared: options.sharesListener, sink: sink,
-                        accepts: false))
+                        on: address, backlog: options.backlog, deferAccept: options.deferAccept,
+                        isShared: options.sharesListener, sink: sink, accepts: false))
             }
         } catch {
             for listener in listeners { listener.close() }
@@ -80,10 +80,19 @@ extension Proactor {
 
 extension Engine {
     /// nil if there is nothing to it.
-    func framePolicy(_ framing: Framing, _ filter: FrameFilter?) throws(AIOError) -> FramePolicy? {
-        if framing.isRaw { return nil }
+    func framePolicy(
+        _ framing: Framing, _ filter: FrameFilter?, _ surfacing: Surfacing = .onAccept
+    ) throws(AIOError) -> FramePolicy? {
+        try surfacing.validate(with: framing)
+        guard !framing.isRaw else {
+            guard filter == nil else {
+                throw AIOError(.invalidArgument, detail: "a filter judges frames, and framing is .raw")
+            }
+            return nil
+        }
         return try FramePolicy(
-            framing: framing, filter: filter, frameByteCountMax: configuration.inboundByteCountMax / 2)
+            framing: framing, filter: filter, surfacing: surfacing,
+            frameByteCountMax: configuration.inboundByteCountMax / 2, workerCount: workers.count)
     }
 
     /// The address that an endpoint means for listening; a name is looked up off the workers.

@@ -1,6 +1,7 @@
 // A server: listening sockets, and the handlers of the connections that they bring. `aio.listen(on:)` makes one,
 // `serve` runs it; `aio.serve(on:)` does both.
 
+public import AIOFraming
 public import AIOKernel
 import AIOWorkers
 import Synchronization
@@ -28,6 +29,10 @@ public final class Server: Sendable {
     public var endpoint: Endpoint { listeners[0].endpoint }
 
     public var endpoints: [Endpoint] { listeners.map(\.endpoint) }
+
+    /// How many frames each rule of `ServerOptions.filter` has decided about, until now; nil without a filter. Frames that
+    /// were judged in vain, because the framing changed before it was their turn, are not counted.
+    public var filterCounts: FilterCounts? { core.framePolicy?.filterCounts }
 
     /// Runs `handler` for each connection, each in a task of its own, until the server has drained.
     ///

@@ -22,6 +22,7 @@ import Synchronization
 final class ServerCore: ConnectionObserver, @unchecked Sendable {
     let engine: Engine
     let options: ServerOptions
+    let framePolicy: FramePolicy?
     /// One a worker.
     let queues: [AcceptQueue]
     let failures: FailureReports
@@ -52,8 +53,9 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
 
     private enum Phase: UInt8 { case running, closing, draining, drainingAll, cut, ended }
 
-    init(engine: Engine, options: ServerOptions) {
+    init(engine: Engine, options: ServerOptions) throws(AIOError) {
         self.engine = engine
+        framePolicy = try engine.framePolicy(options.framing, options.filter, options.surfacing)
         self.options = options
         queues = engine.workers.map { _ in AcceptQueue() }
         failures = FailureReports(engine: engine)
@@ -81,20 +83,27 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         }
     }
 
+    func takenIn(_ connection: ConnectionCore, on worker: Worker) { tellPhase(to: connection) }
+
     func opened(_ connection: ConnectionCore, on worker: Worker) {
+        tellPhase(to: connection)
+        queues[worker.index].put(connection, on: worker)
+    }
+
+    /// One that comes while the server drains or has been cut was not visited.
+    private func tellPhase(to connection: ConnectionCore) {
         switch Phase(rawValue: stage.load(ordering: .sequentiallyConsistent)) {
         case .draining, .closing: connection.endReads(.afterFirstBytes)
         case .drainingAll: connection.endReads(.all)
         case .cut, .ended: Self.cut(connection)
         case .running, nil: break
         }
-        queues[worker.index].put(connection, on: worker)
     }
 
-    func closed(_ connection: ConnectionCore, on worker: Worker) {
+    func closed(_ connection: ConnectionCore, wasOpened: Bool, on worker: Worker) {
         // Whether it is the cut itself that closes it, or a handler that was cancelled and is faster.
         let isCut = stage.load(ordering: .sequentiallyConsistent) == Phase.cut.rawValue
-        if counts.closed(connection.peer, isCut: isCut) { lastEnded() }
+        if counts.closed(connection.peer, isCut: isCut, hasHandler: wasOpened) { lastEnded() }
     }
 
     func listenerFailed(_ error: AIOError) {
@@ -250,6 +259,7 @@ final class ServerCore: ConnectionObserver, @unchecked Sendable {
         if let failure { throw failure }
         var report = counts.report()
         report.openAtDrain = openAtDrain
+        report.filterCounts = framePolicy?.filterCounts
         return report
     }
 }

@@ -19,6 +19,7 @@ struct ServerCounts: ~Copyable, Sendable {
     private let completed = Atomic<Int>(0)
     private let failed = Atomic<Int>(0)
     private let cut = Atomic<Int>(0)
+    private let unsurfaced = Atomic<Int>(0)
 
     init(_ options: ServerOptions) {
         connectionsMax = options.connectionsMax ?? .max
@@ -48,11 +49,13 @@ struct ServerCounts: ~Copyable, Sendable {
     }
 
     /// Returns whether nothing is open any more, as the two below do.
-    func closed(_ peer: Endpoint, isCut: Bool) -> Bool {
+    func closed(_ peer: Endpoint, isCut: Bool, hasHandler: Bool) -> Bool {
         openConnections.wrappingSubtract(1, ordering: .relaxed)
         peers?.forget(peer)
         if isCut { cut.wrappingAdd(1, ordering: .relaxed) }
-        return isLast()
+        if hasHandler { return isLast() }
+        unsurfaced.wrappingAdd(1, ordering: .relaxed)
+        return open.wrappingSubtract(2, ordering: .sequentiallyConsistent).newValue == 0
     }
 
     func handlerCompleted() -> Bool {
@@ -82,6 +85,7 @@ struct ServerCounts: ~Copyable, Sendable {
         report.completed = completed.load(ordering: .relaxed)
         report.failed = failed.load(ordering: .relaxed)
         report.cut = cut.load(ordering: .relaxed)
+        report.unsurfaced = unsurfaced.load(ordering: .relaxed)
         return report
     }
 }

@@ -13,6 +13,12 @@ public struct ServerOptions: Sendable {
     public var framing = Framing.raw
     /// What judges these frames before the program gets them; nil: all pass. Needs a framing.
     public var filter: FrameFilter?
+    /// When a connection gets its handler; `.onFirstFrame` needs a framing.
+    public var surfacing = Surfacing.onAccept
+    /// Has the kernel keep a TCP connection back until its first bytes have come (`TCP_DEFER_ACCEPT`, tcp(7)), for about this long at most, after which it
+    /// is accepted as it is; nil: not at all. For protocols in which the client speaks first. Whole seconds, rounded up; the
+    /// kernel makes a number of its own retransmissions out of it. Not for Unix sockets.
+    public var deferAccept: Duration?
     /// Where handlers run.
     public var executor = HandlerExecutor.worker
     /// Connections of this server open at a time; nil leaves it to the proactor's limit, at which accepting
@@ -58,6 +64,11 @@ public struct DrainReport: Sendable, Hashable {
     public var openAtDrain = 0
     /// Connections cut by the drain's deadline or by the cancellation. All others ended by themselves.
     public var cut = 0
+    /// Connections that ended before their first frame had passed, so that no handler ran for them
+    /// (`ServerOptions.surfacing`).
+    public var unsurfaced = 0
+    /// `Server.filterCounts` at the end.
+    public var filterCounts: FilterCounts?
 
     public init() {}
 }
@@ -65,9 +76,6 @@ public struct DrainReport: Sendable, Hashable {
 extension ServerOptions {
     func validate() throws(AIOError) {
         try connection?.validate()
-        if filter != nil, framing.isRaw {
-            throw AIOError(.invalidArgument, detail: "a filter judges frames, and framing is .raw")
-        }
         try check("connectionsMax", connectionsMax ?? 1, isAtLeast: 1)
         try check("connectionsPerPeerMax", connectionsPerPeerMax ?? 1, isAtLeast: 1)
         try check("backlog", backlog, isAtLeast: 0)

@@ -1,11 +1,11 @@
-// What filters did, in numbers: a worker counts as it judges, anybody reads.
+// What filters did, in numbers: whoever takes a frame that was judged counts it, anybody reads.
 
 import Synchronization
 
-/// Counts of one filter on one worker: one for each rule, and one for `otherwise`.
+/// Counts of one filter for the connections of one worker: one for each rule, and one for `otherwise`.
 ///
-/// One thread counts: it loads and stores, which is cheaper than a read-modify-write, and two would lose counts of each
-/// other. Any thread reads. All accesses are relaxed: a count is a number of its own and says nothing about other memory.
+/// The worker counts, and so do handlers that run elsewhere. All accesses are relaxed: a count is a number of its own and
+/// says nothing about other memory.
 @safe
 package final class FilterCounters: @unchecked Sendable {
     // Proof for @unchecked Sendable: the fields are constants, and what the pointer leads to are atomics.
@@ -36,9 +36,16 @@ package final class FilterCounters: @unchecked Sendable {
         unsafe UnsafeMutableRawPointer(cells).deallocate()
     }
 
-    /// Counts what `filter.judge` has answered. The worker's thread only.
-    package func count(_ judgement: FilterJudgement) {
-        let index = judgement.rule ?? names.count
+    /// The number of what `filter.judge` has answered, for `count`.
+    package func number(of judgement: FilterJudgement) -> UInt16 {
+        UInt16(judgement.rule ?? names.count)
+    }
+
+    package func count(_ judgement: FilterJudgement) { count(number(of: judgement)) }
+
+    /// Any thread.
+    package func count(_ number: UInt16) {
+        let index = Int(number)
         precondition(index <= names.count, "a judgement of another filter")
         // SAFETY: the index is in bounds; see `init`.
         unsafe cells[index].wrappingAdd(1, ordering: .relaxed)

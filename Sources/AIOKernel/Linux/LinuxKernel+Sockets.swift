@@ -120,6 +120,8 @@ extension SocketOption {
         case .reuseAddress(let isOn): (SOL_SOCKET, SO_REUSEADDR, isOn ? 1 : 0)
         case .reusePort(let isOn): (SOL_SOCKET, SO_REUSEPORT, isOn ? 1 : 0)
         case .noDelay(let isOn): (CInt(IPPROTO_TCP), TCP_NODELAY, isOn ? 1 : 0)
+        case .deferAccept(let patience):
+            (CInt(IPPROTO_TCP), TCP_DEFER_ACCEPT, CInt(clamping: patience.components.seconds))
         case .ipv6Only(let isOn): (CInt(IPPROTO_IPV6), IPV6_V6ONLY, isOn ? 1 : 0)
         case .keepAlive(let isOn): (SOL_SOCKET, SO_KEEPALIVE, isOn ? 1 : 0)
         case .sendBufferByteCount(let count): (SOL_SOCKET, SO_SNDBUF, CInt(clamping: count))

@@ -20,6 +20,7 @@ extension SimulatedKernel {
         if let datagrams = datagramSocket(socket.number) { return set(option, on: datagrams) }
         let stream = try stream(socket.number, for: "setsockopt")
         try check(call(.setOption, on: stream), detail: "\(option)")
+        if case .deferAccept(let patience) = option { stream.deferAccept = patience }
         guard case .reusePort(true) = option else { return }
         stream.sharesPort = true
         for index in network.bindings.indices where network.bindings[index].stream === stream {

@@ -53,6 +53,7 @@ package final class SimulatedNetwork: @unchecked Sendable {
     @safe @exclusivity(unchecked) private(set) var handshakes: [Handshake] = []
     private var nextPort: UInt16 = 40_000
     @safe @exclusivity(unchecked) private var owedEdges = OwedEdges()
+    @safe @exclusivity(unchecked) var deferredAccepts = DeferredAccepts()
     private(set) lazy var datagrams = DatagramWire(network: self)
     private var machines: [() -> IPAddress?] = []
     /// Some connection pauses of its own accord.
@@ -94,16 +95,17 @@ package final class SimulatedNetwork: @unchecked Sendable {
             index += 1
         }
         if !handshakes.isEmpty, handshakes.contains(where: canAnswer) { return true }
-        if !owedEdges.isEmpty, owedEdges.isDue(time.now) { return true }
+        if owedEdges.isDue(time.now) || deferredAccepts.isDue(time.now) { return true }
         return datagrams.workCount > 0
     }
 
     /// When what is under way may arrive; nil if nothing is that would wait for time alone.
     package var deadline: MonotonicTime? {
-        if !topology.takesTime, !hasChaos { return owedEdges.deadline }
+        let ofSockets = [owedEdges.deadline, deferredAccepts.deadline].compactMap { $0 }
+        if !topology.takesTime, !hasChaos { return ofSockets.min() }
         let pieces = links.compactMap { $0.isDead || $0.route.isCut ? nil : $0.due }
         let requests = handshakes.compactMap { $0.route.isCut ? nil : $0.due }
-        let dues = pieces + requests + [owedEdges.deadline, datagrams.deadline].compactMap { $0 }
+        let dues = pieces + requests + ofSockets + [datagrams.deadline].compactMap { $0 }
         return dues.filter { $0 > time.now }.min()
     }
 
@@ -113,7 +115,8 @@ package final class SimulatedNetwork: @unchecked Sendable {
         let deliverable = links.filter(canDeliver)
         let datagramCount = datagrams.workCount
         let owedCount = owedEdges.isDue(time.now) ? 1 : 0
-        let most = answerable.count + deliverable.count + datagramCount + owedCount
+        let deferredCount = deferredAccepts.isDue(time.now) ? 1 : 0
+        let most = answerable.count + deliverable.count + datagramCount + owedCount + deferredCount
         guard most > 0 else { return }
         noteActivity()
         var drawn = chance.number(below: most)
@@ -122,7 +125,9 @@ package final class SimulatedNetwork: @unchecked Sendable {
         drawn -= answerable.count
         if drawn < deliverable.count { return deliver(on: deliverable[drawn]) }
         drawn -= deliverable.count
-        if drawn < datagramCount { datagrams.step(drawn) } else { owedEdges.pay(time.now) }
+        if drawn < datagramCount { return datagrams.step(drawn) }
+        drawn -= datagramCount
+        if drawn < owedCount { owedEdges.pay(time.now) } else { deferredAccepts.admitDue(time.now) }
     }
 
     /// An edge will come to `file` within a millisecond.
@@ -191,10 +196,14 @@ package final class SimulatedNetwork: @unchecked Sendable {
         join(client, server, by: route)
         join(server, client, by: topology.route(from: route.to, to: route.from))
         client.phase = .connected
+        client.changed(.writable)
+        if let patience = listener.deferAccept {
+            trace.note("connected, waiting for its first bytes")
+            return deferredAccepts.add(server, for: listener, until: time.now.advanced(by: patience))
+        }
         listener.waiting.append(server)
         trace.note("connected, waiting to be accepted:", listener.waiting.count)
         listener.changed(.readable)
-        client.changed(.writable)
     }
 
     private func join(_ sender: SimulatedStream, _ receiver: SimulatedStream, by route: Route) {
@@ -231,6 +240,7 @@ package final class SimulatedNetwork: @unchecked Sendable {
     }
 
     private func deliver(on link: StreamLink) {
+        deferredAccepts.arrived(at: link.receiver)
         defer { links.removeAll { $0.isDead && $0.receiver.isOrphan && $0.sender.isOrphan } }
         if link.hasReset {
             deliverReset(on: link)

@@ -30,6 +30,8 @@ final class SimulatedStream: SimulatedFile {
     /// Of a listener: connections nobody has accepted.
     @safe @exclusivity(unchecked) var waiting: [SimulatedStream] = []
     var backlog = 0
+    /// Of a listener: `TCP_DEFER_ACCEPT`.
+    var deferAccept: Duration?
 
     /// A script says in which pieces it writes: none of its writes is cut short by chance.
     var writesWhole = false
@@ -100,7 +102,7 @@ final class SimulatedStream: SimulatedFile {
         switch phase {
         case .listening:
             // Linux resets connections that nobody will accept (inet_csk_listen_stop).
-            for stream in waiting {
+            for stream in waiting + kernel.network.deferredAccepts.take(of: self) {
                 stream.resetsOnClose = true
                 stream.closed(by: kernel)
             }

@@ -57,7 +57,7 @@ extension ConnectionCore {
     /// Puts the connection into the worker's care: from now until it is closed the worker holds it.
     func adopt(on worker: Worker) {
         io.lastActivity = worker.now
-        if isAccepted { signalOpened(on: worker) }
+        if isAccepted { beginSurfacing(on: worker) }
         worker.takeIn(self)
         // A worker that is ending at once has closed it already.
         if io.machine.isClosed { return }
@@ -72,6 +72,7 @@ extension ConnectionCore {
             // A worker that is ending gracefully has armed the linger deadline.
             guard !io.machine.isEnding else { return }
             worker.setTimer(of: self, at: worker.now.advanced(by: limits.idleTimeout))
+            if io.isUnsurfaced { armFrameDeadline(on: worker) }
         } else {
             // From now, and not from when the pass began: a deadline never comes early.
             worker.lookAtTheClock()
@@ -205,17 +206,17 @@ extension ConnectionCore {
         shared.waitingSignals.insert(.closed)
         unsent.store(0, ordering: .sequentiallyConsistent)
         let waiters = shared.takeWaiters(ending: reason)
-        signalAndUnlock(on: worker)
-        if sink.events == nil {
+        if io.isUnsurfaced { lock.unlock() } else { signalAndUnlock(on: worker) }
+        if sink.events == nil || io.isUnsurfaced {
             // Nobody will take it off a list: it is over here.
             worker.accounts.closedWasSeen()
-            sink.observer?.closed(self, on: worker)
+            sink.observer?.closed(self, wasOpened: !io.isUnsurfaced, on: worker)
         }
         // Last: whoever waited for the end finds it counted.
         for waiter in waiters { waiter.resume() }
     }
 
-    private func signalOpened(on worker: Worker) {
+    func signalOpened(on worker: Worker) {
         if sink.events != nil {
             signal(.opened, on: worker)
         } else if isAccepted {

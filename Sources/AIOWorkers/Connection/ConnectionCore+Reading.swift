@@ -219,10 +219,13 @@ extension ConnectionCore {
     }
 
     /// From now on a read that would wait for the first byte of something returns the end instead: the server
-    /// is draining.
+    /// is draining. On the worker.
     package func endReads(_ level: DrainLevel) {
         lock.lock()
         shared.drain = level
+        if io.isUnsurfaced, let framing = shared.framing {
+            return surfaceIfDueAndUnlock(framing, Settlement(), on: worker)
+        }
         let reader = unsafe shared.readerMayGoOn ? shared.reader.take() : nil
         lock.unlock()
         unsafe reader?.resume()

@@ -228,6 +228,8 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         var hasWriteDeadline = false
         /// The same with the deadline of a frame.
         var hasFrameDeadline = false
+        /// The program has not heard of it yet (ConnectionCore+Surfacing).
+        var isUnsurfaced = false
         var writeInterest = WriteInterest.whenBlocked
         var isInReadList = false
         var isInWriteList = false

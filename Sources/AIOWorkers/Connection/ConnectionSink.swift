@@ -16,10 +16,12 @@ package enum HandlerPlace: Sendable, Hashable {
 
 /// A server that accepts connections: told of each on its worker's thread.
 package protocol ConnectionObserver: AnyObject, Sendable {
-    /// The connection was taken in and is registered.
+    /// The connection was taken in, and is to be heard of later: `opened` or `closed` follows.
+    func takenIn(_ connection: ConnectionCore, on worker: Worker)
+    /// The connection was taken in, and the program is to hear of it.
     func opened(_ connection: ConnectionCore, on worker: Worker)
-    /// The connection is no more.
-    func closed(_ connection: ConnectionCore, on worker: Worker)
+    /// The connection is no more. `wasOpened`: `opened` came before.
+    func closed(_ connection: ConnectionCore, wasOpened: Bool, on worker: Worker)
     /// A listening socket broke.
     func listenerFailed(_ error: AIOError)
     /// Whether a connection from this peer may stay. If so, `opened` and `closed` follow.

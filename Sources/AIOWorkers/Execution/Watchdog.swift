@@ -232,7 +232,7 @@ package final class Watchdog: ThreadBody, @unchecked Sendable {
         report(
             Report(
                 .warning,
-                "a handler has held thread \(progress.name) for \(milliseconds) ms, and with it all that runs there\(last)"
+                "a handler, framer or pattern has held thread \(progress.name) for \(milliseconds) ms, and with it all that runs there\(last)"
             ))
     }
 

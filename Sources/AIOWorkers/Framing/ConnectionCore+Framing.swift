@@ -39,14 +39,28 @@ extension ConnectionCore {
 
     /// The caller holds the lock, which this gives up.
     func deliverAndUnlock(_ bytes: Bytes, to framing: ConnectionFraming, on worker: Worker) {
-        var settlement = Settlement(credit: framing.buffer.append(bytes))
-        framing.noteUnfinished(appended: bytes.count, now: worker.now)
+        var settlement = Settlement(credit: cut(bytes, framing, on: worker))
+        if !io.isUnsurfaced { framing.noteUnfinished(appended: bytes.count, now: worker.now) }
         let isUnfinished = framing.unfinishedSince != nil
-        if readerWaits { settle(framing, &settlement) }
-        let hadNews = shared.readerNeedNotWait || sink.events != nil
-        if !hadNews { worker.counters.readerWakesAvoided.increment() }
-        finishAndUnlock(settlement) { signalAndUnlock(on: worker) }
+        if io.isUnsurfaced {
+            surfaceIfDueAndUnlock(framing, settlement, on: worker)
+        } else {
+            if readerWaits { settle(framing, &settlement) }
+            let hadNews = shared.readerNeedNotWait || sink.events != nil
+            if !hadNews { worker.counters.readerWakesAvoided.increment() }
+            finishAndUnlock(settlement) { signalAndUnlock(on: worker) }
+        }
         if isUnfinished { armFrameDeadline(on: worker) }
+    }
+
+    /// Under the eyes of the watchdog: framers and patterns may be the program's. Returns the bytes that left at once.
+    private func cut(_ bytes: Bytes, _ framing: ConnectionFraming, on worker: Worker) -> Int {
+        worker.alarm.jobsBegin()
+        let progress = worker.executors.progress
+        progress.read(from: id)
+        progress.advance()
+        defer { progress.advance() }
+        return framing.buffer.append(bytes)
     }
 
     /// The peer has ended its side, which is among the signals already; the caller holds the lock, which this gives up.
@@ -54,6 +68,7 @@ extension ConnectionCore {
         framing.buffer.streamEnded()
         framing.unfinishedSince = nil
         var settlement = Settlement()
+        if io.isUnsurfaced { return surfaceIfDueAndUnlock(framing, settlement, on: worker) }
         if readerWaits { settle(framing, &settlement) }
         finishAndUnlock(settlement) { signalAndUnlock(on: worker) }
     }
@@ -64,6 +79,7 @@ extension ConnectionCore {
         guard let framing = shared.framing, framing.waitsForRoom else { return lock.unlock() }
         framing.waitsForRoom = false
         var settlement = Settlement()
+        if io.isUnsurfaced { return surfaceIfDueAndUnlock(framing, settlement, on: worker) }
         if readerWaits || sink.events != nil { settle(framing, &settlement) }
         finishAndUnlock(settlement) { signalAndUnlock(on: worker) }
     }
@@ -74,11 +90,11 @@ extension ConnectionCore {
     // MARK: What stands before the next frame
 
     /// Does what the filter said of what comes before the next frame: answers, and closes. The caller holds the lock.
-    private func settle(_ framing: ConnectionFraming, _ settlement: inout Settlement) {
+    func settle(_ framing: ConnectionFraming, _ settlement: inout Settlement) {
         while !framing.isOver {
             switch framing.buffer.next {
             case .frame: return
-            case .dropped: settlement.credit += framing.buffer.popFirst()!.rawByteCount
+            case .dropped: settlement.credit += takeNext(framing)!.rawByteCount
             case .answer, .close:
                 guard unsent.load(ordering: .sequentiallyConsistent) <= limits.highWaterMark else {
                     framing.waitsForRoom = true
@@ -98,8 +114,14 @@ extension ConnectionCore {
         }
     }
 
+    /// It counts when it is taken, and not when it was judged, which may be in vain.
+    private func takeNext(_ framing: ConnectionFraming) -> FrameItem? {
+        if let rule = framing.buffer.nextRule { sink.framePolicy?.count(rule: rule, on: worker) }
+        return framing.buffer.popFirst()
+    }
+
     private func takeAnswer(_ framing: ConnectionFraming, _ settlement: inout Settlement) {
-        let item = framing.buffer.popFirst()!
+        let item = takeNext(framing)!
         settlement.credit += item.rawByteCount
         switch item {
         case .frame, .dropped: preconditionFailure("an answer was next")
@@ -124,7 +146,7 @@ extension ConnectionCore {
     }
 
     /// Nothing more is handed out, and the connection is closed behind what has been answered.
-    private func endInput(
+    func endInput(
         _ framing: ConnectionFraming, _ reason: CloseReason, _ settlement: inout Settlement
     ) {
         framing.isOver = true
@@ -137,7 +159,7 @@ extension ConnectionCore {
     }
 
     /// Gives up the lock by `unlock`, and does what has to be done without it.
-    private func finishAndUnlock(_ settlement: Settlement, _ unlock: () -> Void) {
+    func finishAndUnlock(_ settlement: Settlement, _ unlock: () -> Void) {
         let mustSubmit = settlement.hasRequests && !shared.isSubmitted
         if mustSubmit { shared.isSubmitted = true }
         unlock()
@@ -155,8 +177,7 @@ extension ConnectionCore {
     func attemptFrameAndUnlock(_ framing: ConnectionFraming, isOwner: Bool) throws -> ReadAttempt {
         var settlement = Settlement()
         settle(framing, &settlement)
-        if framing.buffer.next == .frame, case .frame(let payload, let byteCount) = framing.buffer.popFirst()
-        {
+        if framing.buffer.next == .frame, case .frame(let payload, let byteCount) = takeNext(framing) {
             settlement.credit += byteCount
             worker.framesSurfaced.wrappingAdd(1, ordering: .relaxed)
             finishAndUnlock(settlement) { lock.unlock() }
@@ -188,8 +209,7 @@ extension ConnectionCore {
         var settlement = Settlement()
         settle(framing, &settlement)
         var frame: Bytes?
-        if framing.buffer.next == .frame, case .frame(let payload, let byteCount) = framing.buffer.popFirst()
-        {
+        if framing.buffer.next == .frame, case .frame(let payload, let byteCount) = takeNext(framing) {
             frame = payload
             settlement.credit += byteCount
             worker.framesSurfaced.wrappingAdd(1, ordering: .relaxed)

@@ -7,28 +7,44 @@ package import AIOKernel
 /// How the bytes of connections are cut into frames, and which of those the program gets.
 package final class FramePolicy: Sendable {
     package let framing: Framing
-    package let counters: FilterCounters?
+    package let surfacing: Surfacing
+    /// One for each worker, of the filter; none without one.
+    private let counters: [FilterCounters]
     /// nil: all frames pass.
     package let judge: FrameJudge?
 
     /// - Throws: `.invalidArgument` for a framing that makes no sense; `.limitReached` for one whose frames may be larger than
     ///   `frameByteCountMax`.
-    package init(framing: Framing, filter: FrameFilter?, frameByteCountMax: Int) throws(AIOError) {
+    package init(
+        framing: Framing, filter: FrameFilter?, surfacing: Surfacing = .onAccept, frameByteCountMax: Int,
+        workerCount: Int
+    ) throws(AIOError) {
         try framing.validate(frameByteCountMax: frameByteCountMax)
         self.framing = framing
+        self.surfacing = surfacing
         guard let filter else {
-            counters = nil
+            counters = []
             judge = nil
             return
         }
-        let counters = FilterCounters(for: filter)
+        let counters = (0..<workerCount).map { _ in FilterCounters(for: filter) }
         self.counters = counters
         judge = { payload, isFirst in
-            guard filter.judges(isFirst: isFirst) else { return .pass }
+            guard filter.judges(isFirst: isFirst) else { return FrameJudgement(.pass) }
             let judgement = filter.judge(payload)
-            counters.count(judgement)
-            return FrameVerdict(judgement.outcome)
+            return FrameJudgement(
+                FrameVerdict(judgement.outcome), rule: counters[0].number(of: judgement))
         }
+    }
+
+    /// Counts a frame that has been taken, by the rule that has decided about it.
+    func count(rule: UInt16, on worker: Worker) { counters[worker.index].count(rule) }
+
+    /// How many frames each rule has decided about; nil without a filter.
+    package var filterCounts: FilterCounts? {
+        guard var sum = counters.first?.counts else { return nil }
+        for other in counters.dropFirst() { sum += other.counts }
+        return sum
     }
 }
 

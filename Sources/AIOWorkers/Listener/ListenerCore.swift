@@ -11,7 +11,7 @@ package final class ListenerCore: ListNode, @unchecked Sendable {
     package let endpoint: Endpoint
     /// Connections that the kernel may hold unaccepted, a socket.
     let backlog: Int
-    let sink: ConnectionSink
+    package let sink: ConnectionSink
     /// Accepted connections go round all workers instead of staying where they were accepted: a shared
     /// listener.
     let isShared: Bool

@@ -25,15 +25,17 @@ struct ListenerSockets {
     ///
     /// The first socket binds without `SO_REUSEPORT`, so that a port in use is seen; then it gets the option,
     /// and its siblings bind beside it (socket(7)).
-    static func open(on endpoint: Endpoint, count: Int, backlog: Int, kernel: any Kernel) throws(AIOError)
-        -> ListenerSockets
-    {
+    ///
+    /// - Parameter deferAccept: `TCP_DEFER_ACCEPT`; not for Unix sockets.
+    static func open(
+        on endpoint: Endpoint, count: Int, backlog: Int, deferAccept: Duration?, kernel: any Kernel
+    ) throws(AIOError) -> ListenerSockets {
         if let path = endpoint.path { return try openUnix(path, endpoint, backlog: backlog, kernel: kernel) }
         let first = try kernel.makeStreamSocket(for: endpoint)
         var boxes: [Box] = []
         if endpoint.isIP {
             try kernel.set(.reuseAddress(true), on: first)
-            try kernel.set(.noDelay(true), on: first)
+            try set(deferAccept, on: first, kernel)
         }
         try kernel.bind(first, to: endpoint)
         let bound = endpoint.isIP ? try kernel.localEndpoint(of: first) : endpoint
@@ -46,7 +48,7 @@ struct ListenerSockets {
                 let sibling = try kernel.makeStreamSocket(for: shown)
                 try kernel.set(.reuseAddress(true), on: sibling)
                 try kernel.set(.reusePort(true), on: sibling)
-                try kernel.set(.noDelay(true), on: sibling)
+                try set(deferAccept, on: sibling, kernel)
                 try kernel.bind(sibling, to: shown)
                 try kernel.listen(sibling, backlog: backlog)
                 boxes.append(Box(sibling))
@@ -55,6 +57,14 @@ struct ListenerSockets {
         try kernel.listen(first, backlog: backlog)
         boxes.insert(Box(first), at: 0)
         return ListenerSockets(endpoint: shown, ownedFile: nil, boxes: boxes)
+    }
+
+    /// What accepted sockets inherit, and what holds them back.
+    private static func set(
+        _ deferAccept: Duration?, on socket: borrowing Descriptor, _ kernel: any Kernel
+    ) throws(AIOError) {
+        try kernel.set(.noDelay(true), on: socket)
+        if let deferAccept { try kernel.set(.deferAccept(deferAccept), on: socket) }
     }
 
     /// A socket file left behind by a process that died is removed; one that somebody listens on is

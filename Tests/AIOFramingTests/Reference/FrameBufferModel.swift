@@ -120,6 +120,15 @@ struct FrameBufferModel {
     }
 }
 
+extension FrameJudgement {
+    static var pass: Self { Self(.pass) }
+    static var drop: Self { Self(.drop) }
+    static var close: Self { Self(.close) }
+    static func answer(_ answer: Bytes, thenClose: Bool) -> Self {
+        Self(.answer(answer, thenClose: thenClose))
+    }
+}
+
 extension FrameVerdict {
     var closes: Bool {
         switch self {
@@ -143,7 +152,7 @@ struct FrameBufferAndModel: ~Copyable {
         buffer = FrameBuffer(framing?.framing ?? .raw)
         if let judge {
             buffer.judge = { payload, isFirst in
-                judge(Array(Bytes(copying: payload)), isFirst)
+                FrameJudgement(judge(Array(Bytes(copying: payload)), isFirst))
             }
         }
         model = FrameBufferModel(framing, judge: judge)

@@ -49,6 +49,48 @@ extension Loopback {
             }
         }
 
+        /// Holds the thread that shows it a byte until the gate is open.
+        private struct Holding: Framer {
+            let gate: ThreadGate
+            var frameByteCountMax: Int { 1 }
+            mutating func advance(over bytes: RawSpan) -> FramerStep {
+                gate.wait()
+                return .complete(byteCount: 1)
+            }
+            mutating func streamEnded() -> UnfinishedFrame { .fail(.unfinished) }
+        }
+
+        @Test(arguments: HandlerExecutor.all)
+        func `a framer that holds its worker is reported as a handler is`(executor: HandlerExecutor)
+            async throws
+        {
+            let reports = Recorder<Report>()
+            let configuration = reporting(to: reports) {
+                $0.workerCount = 1
+                $0.watchdogThreshold = Self.threshold
+            }
+            try await withProactor(configuration) { aio in
+                let (gate, connections) = (ThreadGate(), Recorder<Connection>())
+                let options = ServerOptions.testing {
+                    $0.executor = executor
+                    $0.framing = .custom { Holding(gate: gate) }
+                }
+                let serving = try await aio.serving(options) { connection in
+                    connections.add(connection)
+                    while try await connection.read() != nil {}
+                }
+                let peer = try RawPeer(connectingTo: serving.endpoint)
+                try peer.send("x")
+                #expect(await eventually { reports.count >= 1 })
+                gate.open()
+                peer.close()
+                let report = try #require(reports.values.first)
+                #expect(report.message.contains("thread aio-0 "))
+                _ = try await serving.drained()
+                #expect(report.message.hasSuffix(" \(try #require(connections.values.first).id)"))
+            }
+        }
+
         /// The number in "… for 57 ms, …".
         private static func milliseconds(of message: String) -> Int? {
             guard let range = message.firstRange(of: " for ") else { return nil }

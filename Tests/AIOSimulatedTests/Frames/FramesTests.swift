@@ -2,9 +2,8 @@
 // limits and deadlines.
 
 import AIO
+import AIOTesting
 import Testing
-
-@testable import AIOTesting
 
 private func options(
     _ framing: Framing = .raw, filter: FrameFilter? = nil, _ executor: HandlerExecutor = .worker,
@@ -20,20 +19,10 @@ private func options(
     return options
 }
 
-extension HandlerExecutor {
-    fileprivate static let each: [HandlerExecutor] = [.worker, .partner, .global]
-}
-
-/// Sendable, unchecked: of one simulation's thread.
-private final class Log: @unchecked Sendable {
-    var entries: [String] = []
-    func add(_ bytes: Bytes) { entries.append(String(decoding: bytes, as: UTF8.self)) }
-}
-
 @Suite struct FramesTests {
     // MARK: Reading
 
-    @Test(arguments: HandlerExecutor.each) func `lines are handed out whole, wherever the bytes are split`(
+    @Test(arguments: HandlerExecutor.all) func `lines are handed out whole, wherever the bytes are split`(
         _ executor: HandlerExecutor
     ) async throws {
         try await withMockPeer(
@@ -65,11 +54,11 @@ private final class Log: @unchecked Sendable {
         }
     }
 
-    @Test(arguments: HandlerExecutor.each)
+    @Test(arguments: HandlerExecutor.all)
     func `a handler switches to raw bytes and back wherever it likes, and nothing is lost`(
         _ executor: HandlerExecutor
     ) async throws {
-        let log = Log()
+        let log = Log<Bytes>()
         try await withMockPeer(
             options: options(.lines(), executor), arrival: .everySplit,
             serving: { connection in
@@ -82,16 +71,16 @@ private final class Log: @unchecked Sendable {
                 }
             }
         ) { peer in
-            log.entries = []
+            log.removeAll()
             try await peer.send("a\nDATA\n\n2\n\n5last\nDATA\n12345b\n")
             peer.halfClose()
             try await peer.expectEnd()
-            #expect(log.entries == ["a", "DATA", "\n2\n\n5", "last", "DATA", "12345", "b"])
+            #expect(log.values == ["a", "DATA", "\n2\n\n5", "last", "DATA", "12345", "b"])
         }
     }
 
     @Test func `a body up to a delimiter comes in pieces, and what follows is cut as before`() async throws {
-        let log = Log()
+        let log = Log<Bytes>()
         try await withMockPeer(
             options: options(.lines()), arrival: .everySplit,
             serving: { connection in
@@ -102,15 +91,15 @@ private final class Log: @unchecked Sendable {
                     try await connection.withStream(until: "\r\n.\r\n", byteCountMax: 1_000) { pieces in
                         for try await piece in pieces { body += String(decoding: piece, as: UTF8.self) }
                     }
-                    log.entries.append(body)
+                    log.add(Bytes(body))
                 }
             }
         ) { peer in
-            log.entries = []
+            log.removeAll()
             try await peer.send("DATA\r\nx\r\n\r\n.\r.\r\r\n.\r\nQUIT\r\n")
             peer.halfClose()
             try await peer.expectEnd()
-            #expect(log.entries == ["DATA", "x\r\n\r\n.\r.\r", "QUIT"])
+            #expect(log.values == ["DATA", "x\r\n\r\n.\r.\r", "QUIT"])
         }
     }
 
@@ -226,10 +215,10 @@ private final class Log: @unchecked Sendable {
             .drop(.exactly("")), .replyAndClose("221 bye\n", to: .word("QUIT")),
         ])
 
-    @Test(arguments: HandlerExecutor.each) func `answers of a filter keep their place among the handler's`(
+    @Test(arguments: HandlerExecutor.all) func `answers of a filter keep their place among the handler's`(
         _ executor: HandlerExecutor
     ) async throws {
-        let log = Log()
+        let log = Log<Bytes>()
         try await withMockPeer(
             options: options(.lines(), filter: Self.verbs, executor), arrival: .everySplit,
             serving: { connection in
@@ -239,11 +228,11 @@ private final class Log: @unchecked Sendable {
                 }
             }
         ) { peer in
-            log.entries = []
+            log.removeAll()
             try await peer.send("EHLO a\nBOGUS\n\nnoop\nBAD\nQUIT\nNOOP\n")
             try await peer.expect("250 EHLO a\n500 unknown\n250 noop\n500 unknown\n221 bye\n")
             try await peer.expectEnd()
-            #expect(log.entries == ["EHLO a", "noop"])
+            #expect(log.values == ["EHLO a", "noop"])
         }
     }
 
