@@ -14,11 +14,14 @@ import allocations
 import build
 import churn
 import contenders
+import drip
 import echo
 import idle
 import latency
+import lines
 import machine
 import proxy
+import refuse
 import room
 import scaling
 import simulation
@@ -36,6 +39,9 @@ COMMANDS = {
     "idle": (idle, "memory of the server for each idle connection"),
     "hold": (idle.hold, "15,000 connections held and echoed on: passes or fails"),
     "soak": (soak, "two million short connections, memory and descriptors watched: passes or fails"),
+    "lines": (lines, "echo of lines beside echo of raw bytes: CPU time a line"),
+    "refuse": (refuse, "a flood of bad first lines, refused by a filter: CPU time a connection"),
+    "drip": (drip, "a thousand connections that send a byte a second: passes or fails"),
     "simulation": (simulation, "what tests in the simulation cost: an exchange, 1,000 seeds, an hour"),
     "syscalls": (syscalls, "system calls a message, by strace or perf"),
     "allocations": (allocations, "heap allocations a message, by thread"),

@@ -64,7 +64,8 @@ def compile_all_c(options: argparse.Namespace) -> None:
     compile_c(options, "load", ["common", "load"], "count-allocations")
     compile_c(options, "stream", ["common", "stream"])
     compile_c(options, "room", ["common", "room"])
-    compile_c(options, "echo-c", ["echo-c"])
+    compile_c(options, "echo-c", ["server", "echo-c"])
+    compile_c(options, "refuse-c", ["server", "refuse-c"])
     compile_c(options, "libcount-allocations.so", ["count-allocations"], flags=["-shared"])
 
 

@@ -70,6 +70,29 @@ ECHO = [
               Program("root", "event-echo")),
 ]
 
+LINE_ECHO = Program("root", "line-echo")
+RAW_ECHO = Contender("raw", "swift-aio, raw bytes", "{root}/echo --port {port} --workers {workers}",
+                     Program("root", "echo"))
+
+LINES = [
+    RAW_ECHO,
+    Contender("lines", "swift-aio, lines", "{root}/line-echo --port {port} --workers {workers}", LINE_ECHO),
+    Contender("c", "C, epoll, raw bytes", "{c}/echo-c --port {port}"),
+]
+
+REFUSAL = "500 not here"
+REFUSERS = [
+    Contender("c", "C, epoll", f"{{c}}/refuse-c {{port}} HELLO '{REFUSAL}'"),
+    Contender("lines", "swift-aio, a filter",
+              f"{{root}}/line-echo --port {{port}} --workers {{workers}} --only HELLO --refusal '{REFUSAL}'", LINE_ECHO),
+]
+
+LINE_SECONDS = 10
+DRIPPED = [
+    Contender("lines", "swift-aio, lines",
+              f"{{root}}/line-echo --port {{port}} --workers {{workers}} --line-seconds {LINE_SECONDS}", LINE_ECHO),
+]
+
 PROXIES = [
     Contender("proxy", "swift-aio",
               "{root}/proxy --listen 127.0.0.1:{port} --to 127.0.0.1:{sink} --workers {workers}",

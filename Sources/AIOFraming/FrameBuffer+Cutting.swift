@@ -54,8 +54,8 @@ extension FrameBuffer {
                 case .incomplete:
                     at.seenEnd = span.byteCount
                     checkUnfinishedFrame(byteCount: rest.byteCount + span.byteCount - at.cutEnd)
-                case .complete(let byteCount, let header, let trailer):
-                    complete(byteCount, header, trailer, &at, span, piece)
+                case .complete(let byteCount, let header, let trailer, let keptTrailer):
+                    complete(byteCount, header, trailer, keptTrailer, &at, span, piece)
                 case .discard(let byteCount):
                     discard(byteCount, &at, piece)
                 case .failed(let error):
@@ -72,7 +72,8 @@ extension FrameBuffer {
     }
 
     private mutating func complete(
-        _ byteCount: Int, _ header: Int, _ trailer: Int, _ at: inout Position, _ span: RawSpan, _ piece: Bytes
+        _ byteCount: Int, _ header: Int, _ trailer: Int, _ keptTrailer: Int, _ at: inout Position,
+        _ span: RawSpan, _ piece: Bytes
     ) {
         guard byteCount > 0, byteCount <= span.byteCount - at.seenEnd else {
             failure = .framerMisbehaved(
@@ -81,7 +82,7 @@ extension FrameBuffer {
         }
         let end = at.seenEnd + byteCount
         let frameByteCount = rest.byteCount + end - at.cutEnd
-        guard let payload = payload(of: frameByteCount, header, trailer) else { return }
+        guard let payload = payload(of: frameByteCount, header, trailer, keptTrailer) else { return }
         var judgement: FrameJudgement?
         if rest.isEmpty {
             if judges { judgement = judged(span.extracting(at.cutEnd..<end).extracting(payload)) }
@@ -90,7 +91,7 @@ extension FrameBuffer {
             if judges { judgement = judgedJoining(piece[..<end], payload) }
             cut.append(contentsOf: rest.take())
         }
-        append(frameByteCount, payload, judgement)
+        append(frameByteCount, payload.lowerBound..<payload.upperBound + keptTrailer, judgement)
         at.cutEnd = end
         at.seenEnd = end
     }
@@ -138,8 +139,12 @@ extension FrameBuffer {
 
     /// Where the payload is in a frame; nil, and a failure, if that is nowhere.
     @inline(__always)
-    private mutating func payload(of frameByteCount: Int, _ header: Int, _ trailer: Int) -> Range<Int>? {
-        guard header >= 0, header <= frameByteCount, trailer >= 0, trailer <= frameByteCount - header else {
+    private mutating func payload(
+        of frameByteCount: Int, _ header: Int, _ trailer: Int, _ keptTrailer: Int = 0
+    ) -> Range<Int>? {
+        guard header >= 0, header <= frameByteCount, trailer >= 0, trailer <= frameByteCount - header,
+            keptTrailer >= 0, keptTrailer <= trailer
+        else {
             failure = .framerMisbehaved(
                 "found a header of \(header) and a trailer of \(trailer) bytes in a frame of \(frameByteCount)"
             )

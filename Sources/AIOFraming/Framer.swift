@@ -42,8 +42,9 @@ public enum FramerStep: Sendable, Hashable {
     /// A frame ends after the first `byteCount` of them (at least 1).
     ///
     /// Of the whole frame, from its first byte on, `header` bytes at the front and `trailer` bytes at the end
-    /// are not its payload.
-    case complete(byteCount: Int, header: Int = 0, trailer: Int = 0)
+    /// are not its payload. A filter judges the payload. The first `keptTrailer` bytes of the trailer are handed out
+    /// with it all the same.
+    case complete(byteCount: Int, header: Int = 0, trailer: Int = 0, keptTrailer: Int = 0)
 
     /// The first `byteCount` of them (at least 1) belong to no frame: padding, or what is left of a frame
     /// that was cut short. Only between frames: not after `.incomplete`.

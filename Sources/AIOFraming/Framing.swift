@@ -87,13 +87,17 @@ extension Framing {
     }
 
     /// Lines, without their endings. Empty lines are frames.
+    ///
+    /// - Parameter keepsEndings: whether lines are handed out with their endings: to be passed on as they are, or to know
+    ///   whether the last one had an ending. `byteCountMax` and filters are about the line without it. One that is cut
+    ///   short has none.
     public static func lines(
         ending: LineEnding = .either, byteCountMax: Int = 8_192, overlong: OverlongFrame = .close,
-        unterminated: Unterminated = .deliver
+        unterminated: Unterminated = .deliver, keepsEndings: Bool = false
     ) -> Framing {
         let framer = LineFramer(
             ending: ending, byteCountMax: byteCountMax, truncates: overlong == .truncate,
-            unterminated: unterminated)
+            unterminated: unterminated, keepsEndings: keepsEndings)
         return Framing(
             .builtIn(.lines(framer)), overlong: overlong, problem: problem(ofByteCountMax: byteCountMax))
     }

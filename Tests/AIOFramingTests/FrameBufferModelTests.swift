@@ -7,7 +7,8 @@ import Testing
 @Suite struct FrameBufferModelTests {
     /// One of each kind, so small that each is cut often; nil is raw.
     private static let framings: [FramingCase?] = [
-        nil, .lines(.either, max: 6), .lines(.crlf, max: 2, .truncate),
+        nil, .lines(.either, max: 6), .lines(.either, max: 3, .truncate, keepsEndings: true),
+        .lines(.crlf, max: 2, .truncate),
         .delimited("ab", max: 4, .truncate, .deliver),
         .lengthPrefixed(.init(byteCount: 1), max: 5, .truncate),
         .lengthPrefixed(.init(byteCount: 2, headerByteCount: 1, keepsHeader: true), max: 9, .close),

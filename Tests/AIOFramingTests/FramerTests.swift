@@ -78,6 +78,7 @@ import Testing
             .complete(byteCount: .max),
             .complete(byteCount: 3, header: 4), .complete(byteCount: 3, header: 2, trailer: 2),
             .complete(byteCount: 3, header: -1), .complete(byteCount: 3, trailer: -1),
+            .complete(byteCount: 3, trailer: 1, keptTrailer: 2), .complete(byteCount: 3, keptTrailer: -1),
             .complete(byteCount: 3, header: .max, trailer: .max), .complete(byteCount: 3, trailer: .min),
             .discard(byteCount: 0), .discard(byteCount: -1), .discard(byteCount: 4),
             .discard(byteCount: .max),

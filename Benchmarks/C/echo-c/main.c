@@ -9,11 +9,8 @@
 // kernel deals the connections out. All listen before the first is forked off, so none gets more for being
 // early. The first ends the others, and they end with it.
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,7 +24,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { bufferBytes = 64 * 1024, eventsMax = 256, backlog = 4096, processesMax = 64 };
+#include "server.h"
+
+enum { bufferBytes = 64 * 1024, eventsMax = 256, processesMax = 64 };
+
+const char *const serverName = "echo-c";
 
 struct connection {
     struct connection *previous, *next; // all of them, so that the end can close them
@@ -42,11 +43,6 @@ struct server {
     struct connection connections; // list head
     uint8_t buffer[bufferBytes];
 };
-
-static void fail(const char *what) {
-    fprintf(stderr, "echo-c: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 static void close_connection(struct connection *connection) {
     connection->previous->next = connection->next;
@@ -143,27 +139,6 @@ static void accept_all(struct server *server) {
     }
 }
 
-static int listen_on(uint16_t port, bool isShared) {
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (listener < 0) fail("socket");
-    int on = 1; // TCP_NODELAY is inherited by what is accepted
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (isShared) setsockopt(listener, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0) fail("bind");
-    if (listen(listener, backlog) != 0) fail("listen");
-    return listener;
-}
-
-static uint16_t port_of(int listener) {
-    struct sockaddr_in address;
-    socklen_t length = sizeof address;
-    if (getsockname(listener, (struct sockaddr *)&address, &length) != 0) fail("getsockname");
-    return ntohs(address.sin_port);
-}
-
 static void start(struct server *server, int listener, const sigset_t *ending) {
     server->connections.next = server->connections.previous = &server->connections;
     server->listener = listener;
@@ -204,14 +179,6 @@ struct options {
     uint16_t port;
     uint32_t processCount;
 };
-
-static unsigned long number_from(const char *text, unsigned long least, unsigned long most) {
-    char *end;
-    unsigned long number = strtoul(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && *end == '\0' && number >= least && number <= most) return number;
-    fprintf(stderr, "echo-c: \"%s\" is not a number from %lu to %lu\n", text, least, most);
-    exit(2);
-}
 
 static struct options options_from(int argc, char **argv) {
     struct options options = {.processCount = 1};

@@ -57,6 +57,14 @@ void fleet_init(struct fleet *fleet, const struct options *options) {
     fleet->messageBytes = options->messageBytes;
     fleet->pipelineDepth = options->pipelineDepth;
     fleet->churns = options->churns;
+    fleet->lines = options->lines;
+    if (options->refusal != NULL)
+        fleet->refusalBytes =
+            (size_t)snprintf(fleet->refusal, sizeof fleet->refusal, "%s\n", options->refusal);
+    if (fleet->refusalBytes >= sizeof fleet->refusal) {
+        fprintf(stderr, "load: a refusal has at most %zu bytes\n", sizeof fleet->refusal - 2);
+        exit(2);
+    }
     fleet->dialler = dialler_to(options->host, options->port);
     fleet->epoll = epoll_create1(EPOLL_CLOEXEC);
     fleet->connections = calloc(options->connectionCount, sizeof *fleet->connections);
@@ -81,6 +89,7 @@ static bool open_connection(struct fleet *fleet, struct connection *connection) 
     }
     connection->descriptor = descriptor;
     connection->waitsToWrite = connection->ending = false;
+    connection->refused = 0;
     fleet->openCount += 1;
     return true;
 }
@@ -94,6 +103,12 @@ bool fleet_connect(struct fleet *fleet, uint32_t count) {
 }
 
 // MARK: a message out, its echo in
+
+// What connection `index` sends from `position` on, and what comes back.
+static void fill(const struct fleet *fleet, uint8_t *out, uint32_t index, uint64_t position, size_t count) {
+    pattern_fill(out, index, position, count, fleet->messageBytes);
+    if (fleet->lines) pattern_make_lines(out, position, count, fleet->messageBytes);
+}
 
 static void wait_to_write(struct fleet *fleet, struct connection *connection, bool waits) {
     if (connection->waitsToWrite == waits) return;
@@ -117,7 +132,7 @@ static void send_what_is_due(struct fleet *fleet, struct connection *connection,
     uint64_t due = connection->begun * fleet->messageBytes;
     while (connection->sent < due) {
         size_t count = due - connection->sent < fleetBufferBytes ? due - connection->sent : fleetBufferBytes;
-        pattern_fill(fleet->sending, index, connection->sent, count, fleet->messageBytes);
+        fill(fleet, fleet->sending, index, connection->sent, count);
         ssize_t sent = send(connection->descriptor, fleet->sending, count, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) continue;
         if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -160,6 +175,21 @@ static void ended(struct fleet *fleet, struct connection *connection) {
         send_what_is_due(fleet, connection, connection->dialTime);
 }
 
+// Some of the refusal. When it is whole, the message has had its answer, and the server is to close.
+static void receive_refusal(struct fleet *fleet, struct connection *connection, size_t count) {
+    if (count > fleet->refusalBytes - connection->refused ||
+        memcmp(fleet->refusal + connection->refused, fleet->receiving, count) != 0) {
+        mismatch(fleet, connection, "not the refusal that was expected");
+        return;
+    }
+    connection->refused += count;
+    if (connection->refused < fleet->refusalBytes) return;
+    connection->completed += 1;
+    connection->received += fleet->messageBytes;
+    fleet->completed += 1;
+    connection->ending = true;
+}
+
 static void receive(struct fleet *fleet, struct connection *connection) {
     ssize_t count = recv(connection->descriptor, fleet->receiving, fleetBufferBytes, 0);
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
@@ -169,12 +199,13 @@ static void receive(struct fleet *fleet, struct connection *connection) {
         ended(fleet, connection);
     } else if (count == 0) {
         fail(fleet, connection, "closed by the server", 0);
+    } else if (fleet->refusalBytes > 0) {
+        receive_refusal(fleet, connection, (size_t)count);
     } else if (connection->received + (uint64_t)count > connection->sent) {
         mismatch(fleet, connection, "more came back than was sent");
     } else {
         uint64_t now = nanoseconds_now();
-        pattern_fill(fleet->expected, index_of(fleet, connection), connection->received, (size_t)count,
-                     fleet->messageBytes);
+        fill(fleet, fleet->expected, index_of(fleet, connection), connection->received, (size_t)count);
         if (memcmp(fleet->expected, fleet->receiving, (size_t)count) != 0) {
             mismatch(fleet, connection, "the echo differs from what was sent");
             return;

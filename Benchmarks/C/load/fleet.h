@@ -7,6 +7,8 @@
 // way".
 // When the fleet churns, a connection is half-closed once its message is back; when the server has closed it,
 // another takes its place and goes on with the next message: at the goal 0 none does.
+// A fleet that is to be refused churns too: each connection expects the refusal instead of the echo, and the end behind it,
+// which is the server's to begin.
 // A connection that fails in any way is counted, closed, and left out from then on.
 #pragma once
 #include <stdbool.h>
@@ -25,12 +27,15 @@ struct connection {
     uint64_t dialTime;         // ns
     uint64_t begun, completed; // messages; these go on when another connection takes the place
     uint64_t sent, received;   // bytes; as well
+    size_t refused;            // bytes of the refusal that have come
 };
 
 struct fleet {
     int epoll;
     uint32_t connectionCount, openCount, messageBytes, pipelineDepth;
-    bool churns;
+    bool churns, lines;
+    char refusal[128]; // with its LF; empty: echoes are expected
+    size_t refusalBytes;
     struct dialler dialler;
     struct connection *connections;
     uint64_t *startTimes; // pipelineDepth for each connection: when each message in flight began

@@ -22,6 +22,8 @@ static const char usage[] =
     "  --messages N           measure N messages at most, if they come before the seconds end\n"
     "  --churn                a connection for each message: half-close when its echo is back, wait for the\n"
     "                         server to close, connect again\n"
+    "  --lines                messages are lines: LF at the end of each, and nowhere else\n"
+    "  --refusal TEXT         with --churn: not an echo but TEXT and LF is expected, and that the server closes\n"
     "  --pid PID              read the server's CPU time and memory from /proc\n"
     "  --allocation-counts F  read the server's heap calls from F, which libcount-allocations.so keeps\n"
     "  --idle N               instead: open N connections, one message on each, hold them for --seconds,\n"
@@ -43,6 +45,8 @@ struct options options_from(int argc, char **argv) {
         {"allocation-counts", 1, 0, 'A'},
         {"idle", 1, 0, 'i'},
         {"churn", 0, 0, 'C'},
+        {"lines", 0, 0, 'l'},
+        {"refusal", 1, 0, 'r'},
         {"hold", 0, 0, 'h'},
         {"json", 0, 0, 'j'},
         {"help", 0, 0, 'H'},
@@ -67,6 +71,8 @@ struct options options_from(int argc, char **argv) {
         case 'P': options.serverProcess = (int)count_from(name, optarg, 1, INT32_MAX); break;
         case 'A': options.allocationCounts = optarg; break;
         case 'C': options.churns = true; break;
+        case 'l': options.lines = true; break;
+        case 'r': options.refusal = optarg; break;
         case 'h': options.hold = true; break;
         case 'j': options.json = true; break;
         case 'i':
@@ -77,7 +83,8 @@ struct options options_from(int argc, char **argv) {
         default: exit(2); // getopt_long has said what it does not know
         }
     }
-    bool contradicts = options.churns && (options.idle || options.pipelineDepth > 1);
+    bool contradicts = (options.churns && (options.idle || options.pipelineDepth > 1)) ||
+                       (options.refusal != NULL && !options.churns);
     if (options.port == 0 || optind != argc || contradicts) refuse_with(usage);
     return options;
 }

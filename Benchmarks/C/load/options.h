@@ -13,7 +13,8 @@ struct options {
     uint64_t messagesMax;          // end the measured window early, after so many; 0 = no such end
     int serverProcess;             // whose costs to read; 0 = nobody's
     const char *allocationCounts;  // the file of libcount-allocations.so, or NULL
-    bool idle, churns, hold, json;
+    const char *refusal; // what the server answers a message with before it closes; NULL: it echoes
+    bool idle, churns, lines, hold, json;
 };
 
 // Ends the program with a usage text when the arguments are wrong, or --help is among them.

@@ -30,6 +30,14 @@ static inline void pattern_fill_message(uint8_t *out, uint64_t start, size_t off
     memcpy(out, &word, count);
 }
 
+// Makes lines of messages: LF at the end of each, and nowhere else. CR, which is thrown away before LF, nowhere.
+static inline void pattern_make_lines(uint8_t *out, uint64_t position, size_t count, uint32_t messageBytes) {
+    for (size_t i = 0; i < count; i++)
+        if (out[i] == '\n' || out[i] == '\r') out[i] = '.';
+    for (size_t i = messageBytes - 1 - (size_t)(position % messageBytes); i < count; i += messageBytes)
+        out[i] = '\n';
+}
+
 // `count` bytes of all that a connection ever sends, message after message, from `position` on.
 static inline void pattern_fill(uint8_t *out, uint32_t connection, uint64_t position, size_t count,
                                 uint32_t messageBytes) {

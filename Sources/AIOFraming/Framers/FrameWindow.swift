@@ -24,16 +24,19 @@ struct FrameWindow: Sendable {
     /// The most bytes that a frame may take up.
     let windowByteCount: Int
     private let truncates: Bool
+    /// Frames are handed out with their ends, unless they are cut short.
+    private let keepsEnds: Bool
 
     /// Bytes of the frame seen so far; not counted while its rest is discarded.
     private var seen = 0
     private(set) var isDiscarding = false
 
     /// - Parameter endByteCountMax: how long an end can be.
-    init(byteCountMax: Int, endByteCountMax: Int, truncates: Bool) {
+    init(byteCountMax: Int, endByteCountMax: Int, truncates: Bool, keepsEnds: Bool = false) {
         self.byteCountMax = byteCountMax
         windowByteCount = byteCountMax.addingSaturated(endByteCountMax)
         self.truncates = truncates
+        self.keepsEnds = keepsEnds
     }
 
     /// How many of the bytes that follow are to be searched for an end: at least one.
@@ -53,7 +56,9 @@ struct FrameWindow: Sendable {
             let excess = max(0, seen + end.offset - end.byteCount - byteCountMax)
             seen = 0
             if excess > 0, !truncates { return .failed(.tooLong(byteCountMax: byteCountMax)) }
-            return .complete(byteCount: end.offset, trailer: end.byteCount + excess)
+            return .complete(
+                byteCount: end.offset, trailer: end.byteCount + excess,
+                keptTrailer: keepsEnds && excess == 0 ? end.byteCount : 0)
         }
         seen += byteCount
         guard seen == windowByteCount else { return .incomplete }

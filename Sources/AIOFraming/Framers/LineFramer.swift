@@ -14,12 +14,14 @@ package struct LineFramer: Framer {
     private static let cr = UInt8(ascii: "\r")
 
     init(
-        ending: Framing.LineEnding, byteCountMax: Int, truncates: Bool, unterminated: Framing.Unterminated
+        ending: Framing.LineEnding, byteCountMax: Int, truncates: Bool, unterminated: Framing.Unterminated,
+        keepsEndings: Bool
     ) {
         self.ending = ending
         self.unterminated = unterminated
         window = FrameWindow(
-            byteCountMax: byteCountMax, endByteCountMax: ending == .lf ? 1 : 2, truncates: truncates)
+            byteCountMax: byteCountMax, endByteCountMax: ending == .lf ? 1 : 2, truncates: truncates,
+            keepsEnds: keepsEndings)
     }
 
     package mutating func advance(over bytes: RawSpan) -> FramerStep {

@@ -44,6 +44,28 @@ import Testing
         }
     }
 
+    @Test(arguments: OverlongFrame.each)
+    func `Lines can be handed out with their endings, which do not count`(overlong: OverlongFrame) {
+        let lines = FramingCase.lines(.either, max: 3, overlong, keepsEndings: true)
+        lines.expect(
+            ["one\n", "two\r\n", "\n", "\r\n", "x\r\r\n"], held: 2, of: "one\ntwo\r\n\n\r\nx\r\r\nfi")
+        for end in ["", "\n", "\r\n", "\r\r\n"] as [Bytes] {
+            for line in ["", "ab", "abc", "abcd", "abcde"] as [Bytes] {
+                lines.expectAsReference("\(line)\(end)")
+                lines.expectAsReference("\(line)\(end)y\(end)")
+            }
+        }
+    }
+
+    @Test func `A filter judges lines without the endings that are handed out`() {
+        var buffer = FrameBuffer(.lines(keepsEndings: true)) { payload, _ in
+            payload.byteCount == 4 ? .pass : .close
+        }
+        _ = buffer.append("QUIT\r\nQUIT\n")
+        #expect(buffer.popFirst() == .frame("QUIT\r\n", rawByteCount: 6))
+        #expect(buffer.popFirst() == .frame("QUIT\n", rawByteCount: 5))
+    }
+
     @Test func `A line that is too long ends the stream behind the lines before it`() {
         let lines = FramingCase.lines(.either, max: 3)
         lines.expect(["a", "abc"], failure: .tooLong, held: 9, of: "a\nabc\nabcd\nabc\n")

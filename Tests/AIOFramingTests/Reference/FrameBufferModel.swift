@@ -81,7 +81,8 @@ struct FrameBufferModel {
             failure = code
             return nil
         case .frame(let payload, let rawByteCount, let end):
-            let verdict = judge?(payload, isAtBegin) ?? .pass
+            let judged = payload.count == rawByteCount ? framing.withoutEnding(payload) : payload
+            let verdict = judge?(judged, isAtBegin) ?? .pass
             isAtBegin = false
             if verdict.closes { return takeLast(payload, verdict, framing) }
             switch end {

@@ -5,7 +5,9 @@ import AIOBytes
 import AIOFraming
 
 enum FramingCase: Sendable {
-    case lines(Framing.LineEnding, max: Int, OverlongFrame = .close, Framing.Unterminated = .deliver)
+    case lines(
+        Framing.LineEnding, max: Int, OverlongFrame = .close, Framing.Unterminated = .deliver,
+        keepsEndings: Bool = false)
     case delimited(Bytes, max: Int, OverlongFrame = .close, Framing.Unterminated = .fail)
     case lengthPrefixed(LengthField, max: Int, OverlongFrame = .close)
     case varint(max: Int, OverlongFrame = .close)
@@ -23,8 +25,10 @@ enum FramingCase: Sendable {
 
     var framing: Framing {
         switch self {
-        case .lines(let ending, let max, let overlong, let unterminated):
-            .lines(ending: ending, byteCountMax: max, overlong: overlong, unterminated: unterminated)
+        case .lines(let ending, let max, let overlong, let unterminated, let keepsEndings):
+            .lines(
+                ending: ending, byteCountMax: max, overlong: overlong, unterminated: unterminated,
+                keepsEndings: keepsEndings)
         case .delimited(let delimiter, let max, let overlong, let unterminated):
             .delimited(by: delimiter, byteCountMax: max, overlong: overlong, unterminated: unterminated)
         case .lengthPrefixed(let field, let max, let overlong):

@@ -30,10 +30,12 @@ extension FramingCase {
         if stream.isEmpty { return .incomplete }
         let found: ReferenceFrame
         switch self {
-        case .lines(let ending, let max, let overlong, let unterminated):
+        case .lines(let ending, let max, let overlong, let unterminated, let keepsEndings):
             let end = Self.endOfLine(in: stream, ending)
             let window = max + (ending == .lf ? 1 : 2)
-            return terminated(stream, end, max, window, overlong, hasEnded ? unterminated : nil)
+            let line = terminated(stream, end, max, window, overlong, hasEnded ? unterminated : nil)
+            guard keepsEndings, let end, end.payload <= max else { return line }
+            return .frame(Array(stream.prefix(end.frame)), rawByteCount: end.frame)
         case .delimited(let delimiter, let max, let overlong, let unterminated):
             let end = Self.endOfDelimiter(in: stream, delimiter)
             return terminated(
@@ -68,6 +70,14 @@ extension FramingCase {
             }
         }
         return nil
+    }
+
+    /// What a filter judges of a line that is handed out whole.
+    func withoutEnding(_ line: [UInt8]) -> [UInt8] {
+        guard case .lines(let ending, _, _, _, keepsEndings: true) = self,
+            let end = Self.endOfLine(in: line, ending)
+        else { return line }
+        return Array(line.prefix(end.payload))
     }
 
     private static func endOfDelimiter(in stream: [UInt8], _ delimiter: Bytes) -> End? {

@@ -28,7 +28,7 @@ enum FuzzTarget: String, CaseIterable {
         case .lines:
             return .lines(
                 input.choice([.either, .crlf, .lf]), max: input.maximum(), input.overlong(),
-                input.unterminated())
+                input.unterminated(), keepsEndings: input.choice([false, true]))
         case .delimited:
             let delimiter = input.bytes(input.number(1...8))
             return .delimited(
