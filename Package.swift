@@ -28,6 +28,7 @@ let package = Package(
         .executable(name: "event-echo", targets: ["event-echo"]),
         .executable(name: "chat", targets: ["chat"]),
         .executable(name: "echo", targets: ["echo"]),
+        .executable(name: "line-echo", targets: ["line-echo"]),
         .executable(name: "proxy", targets: ["proxy"]),
         .executable(name: "record", targets: ["record"]),
     ],
@@ -157,6 +158,12 @@ let package = Package(
             name: "echo",
             dependencies: ["AIO", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Playground/echo",
+            swiftSettings: strict),
+
+        .executableTarget(
+            name: "line-echo",
+            dependencies: ["AIO", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Playground/line-echo",
             swiftSettings: strict),
 
         .executableTarget(
