@@ -219,6 +219,16 @@ package struct ByteQueue: ~Copyable, Sendable {
         }
     }
 
+    /// Replaces everything by copies that lie side by side, and so are one slice, or two where a slab ends: for many small
+    /// slices. Accounts are kept as by `compact`.
+    package mutating func gather(into pool: SlabPool) {
+        var scattered = take()
+        while let slice = scattered.popFirst() {
+            append(pool.copyOut(slice))
+            slice.delivered()
+        }
+    }
+
     /// Says of everything in the queue that the engine no longer holds it: it has been handed to the user
     /// as a whole, or is about to be dropped.
     package func delivered() {

@@ -10,8 +10,8 @@ extension FrameBuffer {
 
     /// Begins to cut as `framing` says, at the next byte that the framer is shown.
     mutating func begin(_ framing: Framing) {
+        current = framing
         framer = framing.makeFramer()
-        overlongReply = framing.overlongReply
         following = nil
         cutCountMax = 1
     }
@@ -111,7 +111,7 @@ extension FrameBuffer {
         }
         at.cutEnd = end
         at.seenEnd = end
-        if let following, !framer.isDiscarding { begin(following.framing) }
+        if let following, !framer.isDiscarding { begin(following) }
     }
 
     /// The stream is at its end, and all of the rest has been seen.

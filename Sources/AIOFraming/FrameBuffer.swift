@@ -45,12 +45,11 @@ package struct FrameBuffer: ~Copyable, Sendable {
     /// since is held, uncut; only a change of the framing ends this.
     package internal(set) var failure: FramingError?
 
-    /// The framing, and what the stream looks like to it.
+    /// What is cut by, and what the stream looks like to it.
+    var current: Framing
     var framer: ActiveFramer
-    /// What the peer is told of a frame that is too long.
-    var overlongReply: Bytes?
     /// A framing that begins when the framer has discarded the rest of a frame that was cut short.
-    var following: Following?
+    var following: Framing?
 
     /// The bytes of the frames that are cut, and what follows them.
     var cut = ByteQueue()
@@ -71,16 +70,10 @@ package struct FrameBuffer: ~Copyable, Sendable {
     /// Nothing has been taken: the next item is the first of the stream.
     var isAtBegin = true
 
-    /// A framing in waiting. In a box, because hardly any connection ever has one.
-    final class Following: Sendable {
-        let framing: Framing
-        init(_ framing: Framing) { self.framing = framing }
-    }
-
     package init(_ framing: Framing, judge: FrameJudge? = nil) {
         precondition(framing.problem == nil, "a framing that makes no sense: \(framing.problem!)")
+        current = framing
         framer = framing.makeFramer()
-        overlongReply = framing.overlongReply
         self.judge = judge
     }
 
@@ -131,7 +124,7 @@ package struct FrameBuffer: ~Copyable, Sendable {
     package mutating func reframe(_ framing: Framing) -> Int {
         precondition(framing.problem == nil, "a framing that makes no sense: \(framing.problem!)")
         if framer.isDiscarding, byteCount == 0, !isStopped {
-            following = Following(framing)
+            following = framing
             return 0
         }
         guard !isOver else { return 0 }
@@ -208,6 +201,12 @@ package struct FrameBuffer: ~Copyable, Sendable {
         rest.compact(into: pool)
     }
 
+    /// Whether an unfinished frame is in pieces that take up more than their few bytes.
+    package var isScattered: Bool { rest.count > 1 && rest.byteCount < 64 * (rest.count - 1) }
+
+    /// Puts them together. What will be handed out does not change.
+    package mutating func gather(into pool: SlabPool) { rest.gather(into: pool) }
+
     // MARK: as a whole
 
     /// The bytes held: all that were appended and have not left.
@@ -229,7 +228,10 @@ package struct FrameBuffer: ~Copyable, Sendable {
     }
 
     /// What the peer is to be told before the connection is closed over `failure`.
-    package var failureReply: Bytes? { failure?.code == .tooLong ? overlongReply : nil }
+    package var failureReply: Bytes? { failure?.code == .tooLong ? current.overlongReply : nil }
+
+    /// What is cut by, or will be once the rest of a frame that was cut short is over.
+    package var framing: Framing { following ?? current }
 
     /// The most bytes that a frame may take up: so many have to be let in.
     package var frameByteCountMax: Int { framer.frameByteCountMax }

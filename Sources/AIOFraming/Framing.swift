@@ -16,17 +16,30 @@ public struct Framing: Sendable {
         case custom(@Sendable () -> any Framer)
     }
 
-    package let rule: Rule
-    /// What the peer is told before the connection is closed over a frame that is too long.
-    package let overlongReply: Bytes?
-    /// What makes no sense about this framing, and names the parameter; nil if it can be used.
-    package let problem: String?
+    /// Shared: each connection keeps its framing.
+    private final class Storage: Sendable {
+        let rule: Rule
+        let overlongReply: Bytes?
+        let problem: String?
+
+        init(_ rule: Rule, _ overlong: OverlongFrame, _ problem: String?) {
+            self.rule = rule
+            if case .reply(let reply) = overlong { overlongReply = reply } else { overlongReply = nil }
+            self.problem = problem
+        }
+    }
+
+    private let storage: Storage
 
     init(_ rule: Rule, overlong: OverlongFrame = .close, problem: String? = nil) {
-        self.rule = rule
-        if case .reply(let reply) = overlong { overlongReply = reply } else { overlongReply = nil }
-        self.problem = problem
+        storage = Storage(rule, overlong, problem)
     }
+
+    package var rule: Rule { storage.rule }
+    /// What the peer is told before the connection is closed over a frame that is too long.
+    package var overlongReply: Bytes? { storage.overlongReply }
+    /// What makes no sense about this framing, and names the parameter; nil if it can be used.
+    package var problem: String? { storage.problem }
 
     /// A framer that has seen nothing yet.
     package func makeFramer() -> ActiveFramer {
@@ -66,7 +79,7 @@ public enum OverlongFrame: Sendable, Hashable {
 
 extension Framing {
     /// No frames: bytes are handed out in the pieces that they arrive in.
-    public static var raw: Framing { Framing(.builtIn(.raw(RawFramer()))) }
+    public static let raw = Framing(.builtIn(.raw(RawFramer())))
 
     /// What ends a line.
     public enum LineEnding: Sendable, Hashable {

@@ -229,6 +229,33 @@ import Testing
         #expect(items(&buffer) == [.dropped(rawByteCount: 3)])
     }
 
+    // MARK: small pieces
+
+    @Test func `An unfinished frame in many small pieces is gathered, and is the same frame`() {
+        let pool = SlabPool(slabByteCount: 4_096)
+        var buffer = FrameBuffer(.lines())
+        var gatherings = 0
+        for byte in "0123456789abcdefghij".utf8 {
+            _ = buffer.append(Bytes([byte]))
+            guard buffer.isScattered else { continue }
+            gatherings += 1
+            buffer.gather(into: pool)
+            let isScattered = buffer.isScattered
+            #expect(!isScattered)
+        }
+        #expect(gatherings == 19 && buffer.byteCount == 20)
+        _ = buffer.append("\nx")
+        #expect(items(&buffer) == [.frame("0123456789abcdefghij", rawByteCount: 21)])
+        #expect(buffer.restByteCount == 1)
+    }
+
+    @Test func `Large pieces are left where they are`() {
+        var buffer = FrameBuffer(.lines())
+        for _ in 0..<8 { _ = buffer.append(Bytes(repeatElement(UInt8(ascii: "x"), count: 64))) }
+        let isScattered = buffer.isScattered
+        #expect(!isScattered)
+    }
+
     // MARK: frames that are cut short
 
     @Test func `What is cut off a frame stays until the frame is taken, and then leaves at once`() {

@@ -119,6 +119,9 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         var isEndedByProgram = false
         private(set) var isClosed = false
 
+        /// nil: bytes are handed out as they come.
+        var framing: ConnectionFraming?
+
         /// What most connections never have. Made when it is first needed.
         private var rarities: Rarities?
 
@@ -128,7 +131,6 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
             /// Kept for the actor that lives on it, which holds only a reference that does not.
             var globalExecutor: (any SerialExecutor)?
             var attachedValue: (any Sendable)?
-            var framing: ConnectionFraming?
         }
 
         private mutating func ensuredRarities() -> Rarities {
@@ -158,12 +160,6 @@ package final class ConnectionCore: Registration, @unchecked Sendable {
         var attachedValue: (any Sendable)? {
             get { rarities?.attachedValue }
             set { ensuredRarities().attachedValue = newValue }
-        }
-
-        /// nil: bytes are handed out as they come.
-        var framing: ConnectionFraming? {
-            get { rarities?.framing }
-            set { if rarities != nil || newValue != nil { ensuredRarities().framing = newValue } }
         }
 
         init(peer: Endpoint, local: Endpoint?) {

@@ -60,7 +60,9 @@ extension ConnectionCore {
         progress.read(from: id)
         progress.advance()
         defer { progress.advance() }
-        return framing.buffer.append(bytes)
+        let gone = framing.buffer.append(bytes)
+        if framing.buffer.isScattered { framing.buffer.gather(into: worker.slabs) }
+        return gone
     }
 
     /// The peer has ended its side, which is among the signals already; the caller holds the lock, which this gives up.
@@ -221,7 +223,7 @@ extension ConnectionCore {
     // MARK: Switching
 
     /// How the connection's bytes are cut now; nil: not at all.
-    package var framing: Framing? { lock.withLock { shared.framing?.framing } }
+    package var framing: Framing? { lock.withLock { shared.framing?.buffer.framing } }
 
     /// Cuts what has been received and not taken, and what comes, by `framing`; nil: not at all. Returns how it was before.
     ///
@@ -239,7 +241,7 @@ extension ConnectionCore {
             lock.unlock()
             throw AIOError(.misuse, call: "frame(by:)", detail: "a task is reading this connection")
         }
-        let before = (shared.framing?.framing, shared.framing?.isFiltered ?? false)
+        let before = (shared.framing?.buffer.framing, shared.framing?.isFiltered ?? false)
         var settlement = Settlement()
         if !unread.isEmpty { putBack(unread) }
         switchFraming(framing, judge: isFiltered ? sink.framePolicy?.judge : nil, &settlement)
@@ -263,7 +265,6 @@ extension ConnectionCore {
 
     private func switchFraming(_ framing: Framing?, judge: FrameJudge?, _ settlement: inout Settlement) {
         if let current = shared.framing {
-            current.framing = framing ?? .raw
             current.isFiltered = judge != nil
             current.buffer.judge = judge
             current.unfinishedSince = nil

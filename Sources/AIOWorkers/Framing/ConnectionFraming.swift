@@ -7,8 +7,6 @@ import AIOKernel
 /// A connection's received bytes, cut. Everything here is touched under the connection's lock.
 final class ConnectionFraming {
     var buffer: FrameBuffer
-    /// What they are cut by, for whoever puts it back.
-    var framing: Framing
     /// The filter of the connection's origin judges them.
     var isFiltered: Bool
     /// The filter has closed the connection, or its bytes could not be cut: nothing more is handed out.
@@ -21,7 +19,6 @@ final class ConnectionFraming {
     var waitsForRoom = false
 
     init(_ framing: Framing, judge: FrameJudge?) {
-        self.framing = framing
         isFiltered = judge != nil
         buffer = FrameBuffer(framing, judge: judge)
     }
