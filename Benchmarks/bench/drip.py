@@ -1,7 +1,7 @@
 """A drip-feed attack: many connections send a line a byte at a time, a byte a second, and never its end. Passes or fails.
 
 The server has to cut each when the line's time is over, counted from its first byte (the first line's: from the connection), and
-to hold little for each meanwhile: the memory is the server's private memory with all of them open, less that before,
+to hold little for each meanwhile: the memory is what the server has written to with all of them open, less that before,
 divided by their number. A connection that behaves must be served all the while.
 """
 
@@ -69,7 +69,7 @@ def attack(server: Running, options: argparse.Namespace) -> Outcome:
     address = ("127.0.0.1", server.port)
     good = socket.create_connection(address, timeout=5)
     exchange(good)
-    before = process.private_kib(server.pid)
+    before = process.anonymous_kib(server.pid)
     with selectors.DefaultSelector() as selector:
         for _ in range(options.connections):
             dripping = socket.create_connection(address, timeout=5)
@@ -99,7 +99,7 @@ def drip(selector: selectors.BaseSelector, good: socket.socket, server: Running)
                 selector.unregister(key.fileobj)
                 key.fileobj.close()
         if len(selector.get_map()) == count:
-            memory = max(memory, process.private_kib(server.pid))
+            memory = max(memory, process.anonymous_kib(server.pid))
         if time.monotonic() > give_up:
             raise Failure(f"{len(selector.get_map())} connections are still open")
     return memory, cuts

@@ -11,5 +11,11 @@ def private_kib(pid: int) -> int:
         return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
+def anonymous_kib(pid: int) -> int:
+    """Memory that it has written to, without the pages of its program that it happens to have touched."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as lines:
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+
 def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
