@@ -90,6 +90,7 @@ package struct NetstringFramer: Framer {
         let (tenfold, overflowsTenfold) = length.multipliedReportingOverflow(by: 10)
         let (sum, overflowsSum) = tenfold.addingReportingOverflow(UInt64(byte - Self.zero))
         if overflowsTenfold || overflowsSum {
+            if !payload.truncates { return .tooLong(byteCountMax: payload.byteCountMax) }
             return .malformedLength("the peer sent a netstring whose length has more than 64 bits")
         }
         digitsSeen += 1

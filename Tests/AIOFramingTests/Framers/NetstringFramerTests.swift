@@ -46,6 +46,11 @@ import Testing
         FramingCase.netstrings(max: .max).expect([], held: 19, of: "9223372036854775807")
     }
 
+    @Test func `A length of more than 64 bits is too long, whatever the maximum`() {
+        FramingCase.netstrings(max: .max).expect(
+            [], failure: .tooLong, held: 22, of: "99999999999999999999:x")
+    }
+
     @Test func `Cut short, a length may have 64 bits, and no more`() {
         let frames = FramingCase.netstrings(max: 1, .truncate)
         frames.expect(["a"], of: "18446744073709551615:abc")
