@@ -48,6 +48,11 @@ public actor SinkHandler: LineHandler {
         }
     }
 
+    /// Between commands; a message that has begun to come is waited for.
+    public func serverDraining() async throws {
+        try await answer(Reply(421, "4.3.2", "\(options.rules.hostname) is shutting down"))
+    }
+
     public func closed(_ reason: CloseReason) async { await dropIncoming() }
 
     func answer(_ reply: Reply) async throws {
