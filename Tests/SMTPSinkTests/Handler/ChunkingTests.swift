@@ -67,6 +67,17 @@ import Testing
         #expect(store.discardedCount == 1)
     }
 
+    @Test(.simulated(seeds: 0..<20)) func `a reset between chunks drops them`() async throws {
+        let store = MemoryStore()
+        try await withSink(.testing(store)) { peer in
+            try await peer.send("\(addressed)BDAT 3\r\nx\r\n")
+            try await peer.expect("\(addressedReplies)250 2.0.0 3 bytes taken\r\n")
+            peer.reset()
+        }
+        #expect(store.messages == [])
+        #expect(store.discardedCount == 1)
+    }
+
     @Test func `after a count that is none the connection ends`() async throws {
         try await withSink(.testing(MemoryStore())) { peer in
             try await peer.send("BDAT many LAST\r\nNOOP\r\n")

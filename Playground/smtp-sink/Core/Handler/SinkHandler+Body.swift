@@ -21,11 +21,11 @@ extension SinkHandler {
                 try await read(decoder)
             }
             guard isComplete else {
-                try await giveUp(Reply(421, "4.3.2", "this ends before the message does", closes: true))
+                await giveUp(Reply(421, "4.3.2", "this ends before the message does"))
                 return false
             }
         } catch let error as AIOError where error.code == .timedOut {
-            try await giveUp(Reply(421, "4.4.2", "the message took too long", closes: true))
+            await giveUp(Reply(421, "4.4.2", "the message took too long"))
             return false
         }
         try setLineMode()
@@ -50,8 +50,10 @@ extension SinkHandler {
         }
     }
 
-    private func giveUp(_ reply: Reply) async throws {
+    /// The peer may be gone already: who does not read the reply does not need it.
+    private func giveUp(_ reply: Reply) async {
         await dropIncoming()
-        try await answer(reply)
+        connection.send(reply.bytes)
+        connection.close()
     }
 }

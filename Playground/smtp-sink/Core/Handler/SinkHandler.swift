@@ -23,7 +23,19 @@ public actor SinkHandler: LineHandler {
     }
 
     public func lineReceived(_ line: Bytes) async throws {
-        switch session.lineArrived(line) {
+        do {
+            try await perform(session.lineArrived(line))
+        } catch let error as AIOError where Self.saysPeerIsGone(error) {
+            // Not worth a report: clients come and go. The connection is broken, so no line follows, and `closed` does.
+        }
+    }
+
+    private static func saysPeerIsGone(_ error: AIOError) -> Bool {
+        [.connectionReset, .connectionAborted, .closed].contains(error.code)
+    }
+
+    private func perform(_ action: Session.Action) async throws {
+        switch action {
         case .reply(let reply): try await answer(reply)
         case .replyAndDrop(let reply):
             await dropIncoming()
