@@ -65,6 +65,19 @@ import Testing
         #expect(try directory.names == [])
     }
 
+    @Test func `an empty message is a file, too`() async throws {
+        let directory = try StoreDirectory()
+        try await withSink(.testing(try FileStore(directory: directory.path))) { peer in
+            try await peer.send("\(envelope).\r\n")
+            try await peer.expect("\(Replies.envelope)250 2.0.0 taken as ")
+            await peer.settle()
+            let names = try directory.names
+            #expect(names.count == 1)
+            #expect(try directory.text(of: names[0]).hasSuffix("23:31:30 +0000\r\n"))
+            peer.close()
+        }
+    }
+
     @Test func `a message that cannot be written is a 451, and the next can be`() async throws {
         let directory = try StoreDirectory()
         let store = try FileStore(directory: directory.path)
@@ -91,7 +104,7 @@ import Testing
             let file = MessageFile(
                 temporary: directory.path.appending("partial"), final: directory.path.appending("final"),
                 directory: directory.path)
-            try file.append(["x"], header: "h")
+            try file.append("x", header: "h")
             #expect(try directory.names == ["partial"])
         }
         #expect(try directory.names == [])
@@ -105,13 +118,13 @@ import Testing
                 directory: directory.path)
         }
         let first = file()
-        try first.append(["one"], header: "")
-        #expect(throws: Errno.fileExists) { try file().append(["two"], header: "") }
-        try first.append([" more"], header: "")
+        try first.append("one", header: "")
+        #expect(throws: Errno.fileExists) { try file().append("two", header: "") }
+        try first.append(" more", header: "")
         try first.commit()
         #expect(try directory.names == ["final"])
         #expect(try directory.text(of: "final") == "one more")
-        #expect(throws: Errno.badFileDescriptor) { try first.append(["late"], header: "") }
+        #expect(throws: Errno.badFileDescriptor) { try first.append("late", header: "") }
         first.discard()
         #expect(try directory.names == ["final"])
     }

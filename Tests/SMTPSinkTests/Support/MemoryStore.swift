@@ -42,9 +42,9 @@ final class MemoryStore: MessageStore {
             self.failsAtWrite = failsAtWrite
         }
 
-        func write(_ pieces: [Bytes], isLast: Bool) async throws {
+        func write(_ piece: Bytes, isLast: Bool) async throws {
             let (all, count) = self.pieces.withLock { own in
-                own.all += pieces
+                own.all.append(piece)
                 own.writeCount += 1
                 return (own.all, own.writeCount)
             }

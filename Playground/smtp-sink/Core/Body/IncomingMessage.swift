@@ -5,15 +5,15 @@ import AIO
 
 /// One message that is being received. Belongs to its handler, and is used by one call at a time.
 ///
-/// Holds at most `pieceByteCount` bytes and what one read brings. Once it is known that the message will not be taken, it holds
+/// Holds at most `pieceByteCount` bytes and what one read brings: copies, because slices would keep the memory that they were received
+/// in, and of a client that sends single bytes each could keep another slab. Once it is known that the message will not be taken, it holds
 /// and stores nothing more; the handler goes on reading, since the client will not stop.
 final class IncomingMessage {
     private let byteCountMax: Int
     private let tooLarge: Reply
     private let draft: any MessageDraft
     private var inspector = TextInspector()
-    private var pending: [Bytes] = []
-    private var pendingByteCount = 0
+    private var pending: [UInt8] = []
     private(set) var byteCount = 0
     /// Why the message is not taken.
     private(set) var refusal: Reply?
@@ -32,11 +32,10 @@ final class IncomingMessage {
         for slice in text {
             inspector.inspect(slice)
             byteCount += slice.count
-            pendingByteCount += slice.count
-            pending.append(slice)
+            pending += slice
         }
         if let problem { return await refuse(problem) }
-        if pendingByteCount >= Self.pieceByteCount { try await write(isLast: false) }
+        if pending.count >= Self.pieceByteCount { try await write(isLast: false) }
     }
 
     /// No more will come. Returns what the client is told: 250 if, and only if, the message is stored.
@@ -61,9 +60,8 @@ final class IncomingMessage {
     }
 
     private func write(isLast: Bool) async throws {
-        let piece = pending
+        let piece = Bytes(pending)
         pending = []
-        pendingByteCount = 0
         do {
             try await draft.write(piece, isLast: isLast)
         } catch is CancellationError {
@@ -76,7 +74,6 @@ final class IncomingMessage {
     private func refuse(_ reply: Reply) async {
         refusal = reply
         pending = []
-        pendingByteCount = 0
         await draft.discard()
     }
 }

@@ -47,9 +47,9 @@ private final class FileDraft: MessageDraft {
             directory: directory)
     }
 
-    func write(_ pieces: [Bytes], isLast: Bool) async throws {
+    func write(_ piece: Bytes, isLast: Bool) async throws {
         try await aio.offload { [file, header] in
-            try file.append(pieces, header: header)
+            try file.append(piece, header: header)
             if isLast { try file.commit() }
         }
     }

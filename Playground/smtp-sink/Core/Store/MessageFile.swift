@@ -27,7 +27,7 @@ final class MessageFile: Sendable {
     }
 
     /// - Parameter header: what comes before the first piece.
-    func append(_ pieces: [Bytes], header: Bytes) throws {
+    func append(_ piece: Bytes, header: Bytes) throws {
         try state.withLock { state in
             let file: FileDescriptor
             switch state {
@@ -40,7 +40,7 @@ final class MessageFile: Sendable {
                 state = .open(file)
                 try file.writeAll(header)
             }
-            for piece in pieces { try file.writeAll(piece) }
+            try file.writeAll(piece)
         }
     }
 

@@ -16,7 +16,7 @@ public protocol MessageDraft: Sendable {
     /// What it is called, in replies and in its Received: line.
     var id: String { get }
     /// Adds to the message; with `isLast` it is stored for good when this returns.
-    func write(_ pieces: [Bytes], isLast: Bool) async throws
+    func write(_ piece: Bytes, isLast: Bool) async throws
     /// Leaves nothing behind. Does nothing to a message that is stored.
     func discard() async
 }
@@ -33,7 +33,7 @@ public struct CountingStore: MessageStore {
 
     private struct CountedDraft: MessageDraft {
         let id: String
-        func write(_ pieces: [Bytes], isLast: Bool) async throws {}
+        func write(_ piece: Bytes, isLast: Bool) async throws {}
         func discard() async {}
     }
 }
