@@ -1,5 +1,5 @@
-"""scripts/check-smtp: smtp-sink and clients that are not of this project. Each check is a function; here is the list and the
-command line.
+"""scripts/check-smtp: smtp-sink and clients that are not of this project. Each check is a function; here is the
+list and the command line.
 
 sink.py starts the server and reads what it has stored; wire.py is a client of plain sockets; the other files hold the
 checks: swaks, Python's smtplib, what neither would send, and the program itself.
@@ -26,7 +26,8 @@ CHECKS = [*with_swaks.CHECKS, *with_smtplib.CHECKS, *with_sockets.CHECKS, *progr
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/check-smtp",
-        description="Sends mail to smtp-sink and compares what is stored with what was sent. Loopback only. One line a check.")
+        description="Sends mail to smtp-sink and compares what is stored with what was sent. Loopback only. "
+                    "One line a check.")
     parser.add_argument("--server", required=True, metavar="PATH", help="the smtp-sink to run")
     parser.add_argument("--only", default="", metavar="WORDS", help="only the checks whose name contains the words")
     parser.add_argument("--list", action="store_true", help="name the checks and do nothing")

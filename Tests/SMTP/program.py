@@ -12,10 +12,12 @@ from wire import ENVELOPE, Wire, connected
 
 
 def command_line(path: str) -> str:
-    wrong = [["--size-max", "0"], ["--recipients-max", "0"], ["--hostname", ""], ["--listen", "nowhere"], ["--workers", "-1"],
-             ["--store", "/nonexistent"], ["--connections-max", "0"], ["--data-timeout", "0"], ["--bogus"]]
+    wrong = [["--size-max", "0"], ["--recipients-max", "0"], ["--hostname", ""], ["--listen", "nowhere"],
+             ["--workers", "-1"], ["--store", "/nonexistent"], ["--connections-max", "0"], ["--data-timeout", "0"],
+             ["--bogus"]]
     for options in wrong:
-        result = subprocess.run([path, "--listen", "127.0.0.1:0", *options], capture_output=True, timeout=10, check=False)
+        command = [path, "--listen", "127.0.0.1:0", *options]
+        result = subprocess.run(command, capture_output=True, timeout=10, check=False)
         expect(0 < result.returncode < 128, f"{options}: ended with {result.returncode}")
         expect(bool(result.stderr.strip()), f"{options}: nothing is said")
     return f"{len(wrong)} that make no sense"

@@ -1,4 +1,5 @@
-"""One smtp-sink: started on a port of the kernel's choice, its store looked at, ended by SIGTERM, and it must end well."""
+"""One smtp-sink: started on a port of the kernel's choice, its store looked at, ended by SIGTERM, and it must end
+well."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ def extensions(path: str) -> str:
         expect_equal(message.return_path, "ä@b.test".encode(), "Return-Path")
         expect(b"with UTF8SMTP id" in message.received, f"Received: is {message.received!r}")
         codes = [client.docmd(command)[0] for command in (
-            "NOOP", "HELP", "VRFY someone", "EXPN all", "BOGUS", "MAIL FROM:<x@y> FOO=1", "MAIL FROM:<x@y> SIZE=99999999999",
-            "DATA", "RCPT TO:<x@y>", "MAIL", "RSET")]
+            "NOOP", "HELP", "VRFY someone", "EXPN all", "BOGUS", "MAIL FROM:<x@y> FOO=1",
+            "MAIL FROM:<x@y> SIZE=99999999999", "DATA", "RCPT TO:<x@y>", "MAIL", "RSET")]
         expect(codes == [250, 214, 252, 502, 500, 555, 552, 503, 503, 501, 250], f"the replies are {codes}")
     return "SIZE, BODY, SMTPUTF8, and eleven other commands"
 

@@ -14,7 +14,8 @@ SEED = 5321
 
 def order(path: str) -> str:
     with sink.running(path) as server, connected(server.port, greets=False) as wire:
-        wire.send(b"EHLO client.test\r\nBOGUS\r\nNOOP\r\n" + ENVELOPE + b"QUIT\r\n..\r\n.\r\nNOOP\r\nBOGUS\r\nRSET\r\nQUIT\r\n")
+        message = b"QUIT\r\n..\r\n.\r\n"
+        wire.send(b"EHLO client.test\r\nBOGUS\r\nNOOP\r\n" + ENVELOPE + message + b"NOOP\r\nBOGUS\r\nRSET\r\nQUIT\r\n")
         wire.expect(250, 500, 250, 250, 250, 354, 250, 250, 500, 250, 221)
         wire.expect_end()
         expect_equal(server.only_message().content, b"QUIT\r\n.\r\n", "the message")
@@ -85,7 +86,8 @@ def chunks(path: str) -> str:
     content = b"\r\n".join(content[i:i + 500] for i in range(0, 3000, 500)) + b"\r\n.\r\n"
     with sink.running(path) as server, connected(server.port) as wire:
         wire.send(b"BDAT 4\r\nQUITMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n")
-        wire.send(b"BDAT 1000\r\n" + content[:1000] + b"BDAT %d LAST\r\n" % (len(content) - 1000) + content[1000:] + b"NOOP\r\n")
+        wire.send(b"BDAT 1000\r\n" + content[:1000])
+        wire.send(b"BDAT %d LAST\r\n" % (len(content) - 1000) + content[1000:] + b"NOOP\r\n")
         wire.expect(503, 250, 250, 250, 250, 250)
         expect_equal(server.only_message().content, content, "the message")
     return f"{len(content)} bytes by BDAT"

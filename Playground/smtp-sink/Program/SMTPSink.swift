@@ -1,5 +1,5 @@
-// An SMTP server that takes mail for anybody, and stores it or counts it. For tests of programs that send mail; also what
-// `scripts/check-smtp` drives.
+// An SMTP server that takes mail for anybody, and stores it or counts it. For tests of programs that send
+// mail; also what `scripts/check-smtp` drives.
 
 import AIO
 import ArgumentParser

@@ -3,7 +3,8 @@ import Testing
 
 @testable import SMTPSinkCore
 
-/// What decoding a stream gives, fed in the given pieces: the text, and what is behind its end (nil: there was none).
+/// What decoding a stream gives, fed in the given pieces: the text, and what is behind its end (nil: there
+/// was none).
 private func decode(_ pieces: [Bytes]) -> (text: String, rest: String?) {
     var decoder = DotDecoder()
     var text: [UInt8] = []

@@ -51,6 +51,14 @@ import Testing
         #expect(store.messages == (0..<5).map { "Number: \($0)\r\n.\r\nQUIT\r\n" })
     }
 
+    @Test func `QUIT with a blank behind it, which the session answers, is QUIT`() async throws {
+        try await withSink(.testing(MemoryStore()), arrival: .drawn) { peer in
+            try await peer.send("QUIT now\r\nquit \r\nNOOP\r\n")
+            try await peer.expect("501 5.5.4 QUIT takes no argument\r\n\(Replies.goodbye)")
+            try await peer.expectEnd()
+        }
+    }
+
     // MARK: Text
 
     @Test func `text that looks like commands is text, wherever the stream is split`() async throws {
@@ -146,9 +154,8 @@ import Testing
         try await withSink(
             .testing(store) { $0.rules.messageByteCountMax = 10_000 }, arrival: .drawn, sayingHello: false
         ) { peer in
-            try await peer.send(
-                "HELO x\r\nNOOP \(long)\r\nMAIL FROM:<\(long)@b>\r\nNOOP\r\n\(envelope)\(long)\r\n.\r\nNOOP\r\n"
-            )
+            try await peer.send("HELO x\r\nNOOP \(long)\r\nMAIL FROM:<\(long)@b>\r\nNOOP\r\n")
+            try await peer.send("\(envelope)\(long)\r\n.\r\nNOOP\r\n")
             try await peer.expect(
                 "250 mail.test greets x\r\n\(Replies.tooLong)\(Replies.tooLong)\(Replies.noop)")
             try await peer.expect("\(Replies.envelope)\(Replies.longTextLine)\(Replies.noop)")

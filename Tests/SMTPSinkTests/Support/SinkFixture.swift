@@ -41,8 +41,16 @@ extension SinkOptions {
 /// What the sink says.
 enum Replies {
     static let greeting: Bytes = "220 mail.test ESMTP smtp-sink\r\n"
-    static let hello: Bytes =
-        "250-mail.test greets client.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250 HELP\r\n"
+    static let hello: Bytes = """
+        250-mail.test greets client.test\r
+        250-PIPELINING\r
+        250-SIZE 1000\r
+        250-8BITMIME\r
+        250-SMTPUTF8\r
+        250-ENHANCEDSTATUSCODES\r
+        250-CHUNKING\r
+        250 HELP\r\n
+        """
     static let mail: Bytes = "250 2.1.0 the sender is fine\r\n"
     static let recipient: Bytes = "250 2.1.5 the recipient is fine\r\n"
     static let data: Bytes = "354 go ahead; CRLF.CRLF ends it\r\n"

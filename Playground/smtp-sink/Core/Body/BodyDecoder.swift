@@ -1,4 +1,5 @@
-// The two ways in which a message comes: text up to a dot, and chunks whose length was said before. One shape for the handler.
+// The two ways in which a message comes: text up to a dot, and chunks whose length was said before. One shape
+// for the handler.
 
 import AIO
 

@@ -1,4 +1,5 @@
-// The text behind DATA: finds its end, and takes away the dots that were put before dots (RFC 5321, section 4.5.2).
+// The text behind DATA: finds its end, and takes away the dots that were put before dots (RFC 5321, section
+// 4.5.2).
 
 import AIO
 
@@ -6,15 +7,16 @@ import AIO
 //
 // Where the decoder stands is one of five places, and it moves by one byte:
 //
-//   .lineStart   the byte before was an LF behind a CR, or nothing has come: a dot here is transparency's, or the end's
+//   .lineStart   an LF behind a CR was the last byte, or nothing has come: a dot here is transparency's
+//                or the end's
 //   .dot         such a dot has come, and has not been handed out
 //   .dotCR       and a CR behind it, not handed out either
 //   .cr          a CR within a line, handed out
 //   .inLine      anything else
 //
-// Only CR LF ends a line. So the dot of "\n.\n" or "\n.\r\n" does not stand at a line's start, is text like any other, and what
-// follows it is no command. The two bytes that may be held back are known from the place, so none is kept: a CR that turns
-// out to be text is made anew.
+// Only CR LF ends a line. So the dot of "\n.\n" or "\n.\r\n" does not stand at a line's start, is text like
+// any other, and what follows it is no command. The two bytes that may be held back are known from the place,
+// so none is kept: a CR that turns out to be text is made anew.
 
 /// Cuts text that ends with a line of one dot out of a stream, in whatever pieces it comes.
 struct DotDecoder {

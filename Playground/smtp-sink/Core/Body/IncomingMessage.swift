@@ -1,13 +1,14 @@
-// A message on its way from the connection to the store: what the decoder hands out is looked at here, gathered, and written a
-// piece at a time.
+// A message on its way from the connection to the store: what the decoder hands out is looked at here,
+// gathered, and written a piece at a time.
 
 import AIO
 
 /// One message that is being received. Belongs to its handler, and is used by one call at a time.
 ///
-/// Holds at most `pieceByteCount` bytes and what one read brings: copies, because slices would keep the memory that they were received
-/// in, and of a client that sends single bytes each could keep another slab. Once it is known that the message will not be taken, it holds
-/// and stores nothing more; the handler goes on reading, since the client will not stop.
+/// Holds at most `pieceByteCount` bytes and what one read brings: copies, because slices would keep the
+/// memory that they were received in, and of a client that sends single bytes each could keep another slab.
+/// Once it is known that the message will not be taken, it holds and stores nothing more; the handler goes on
+/// reading, since the client will not stop.
 final class IncomingMessage {
     private let byteCountMax: Int
     private let tooLarge: Reply
@@ -26,7 +27,8 @@ final class IncomingMessage {
         tooLarge = rules.tooLarge
     }
 
-    /// Suspends while a piece is written. Throws `CancellationError` alone: other failures become the refusal.
+    /// Suspends while a piece is written. Throws `CancellationError` alone: other failures become the
+    /// refusal.
     func append(_ text: [Bytes]) async throws {
         guard refusal == nil else { return }
         for slice in text {

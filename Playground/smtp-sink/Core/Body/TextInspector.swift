@@ -4,8 +4,8 @@ import AIO
 
 /// Finds lines that are too long, and CR or LF that do not belong together, wherever the text is cut.
 ///
-/// A CR or an LF by itself is refused (RFC 5321, section 2.3.8): it ends no line here, but for the next server that gets
-/// the message it may, and then what stands behind it is a command (SMTP smuggling).
+/// A CR or an LF by itself is refused (RFC 5321, section 2.3.8): it ends no line here, but for the next
+/// server that gets the message it may, and then what stands behind it is a command (SMTP smuggling).
 struct TextInspector {
     enum Problem: Sendable, Hashable { case longLine, bareNewline }
 

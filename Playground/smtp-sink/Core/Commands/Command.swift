@@ -1,5 +1,5 @@
-// A command line, understood: what the parser makes of a line, and what the session is told. The filter has answered the
-// commands that need no session (NOOP, HELP, VRFY, EXPN) before, so they are not here.
+// A command line, understood: what the parser makes of a line, and what the session is told. The filter has
+// answered the commands that need no session (NOOP, HELP, VRFY, EXPN) before, so they are not here.
 
 /// One SMTP command that the session decides about (RFC 5321, section 4.1).
 public enum Command: Sendable, Hashable {

@@ -1,11 +1,13 @@
-// From a line to a command, or to the reply that says what is wrong with it. Lines come from the handler, without their CR LF.
+// From a line to a command, or to the reply that says what is wrong with it. Lines come from the handler,
+// without their CR LF.
 
 public import AIO
 
 /// Parses command lines. Throws the `Reply` that a line deserves which is no command.
 ///
-/// Strict where the standard is: no spaces around the colon of a path, one space before a parameter. Who tests a client with this
-/// wants to be told. White space at a line's end is forgiven, as RFC 5321, section 4.1.1, asks.
+/// Strict where the standard is: no spaces around the colon of a path, one space before a parameter. Who
+/// tests a client with this wants to be told. White space at a line's end is forgiven, as RFC 5321, section
+/// 4.1.1, asks.
 public enum CommandParser {
     /// - Parameter isExtended: the client has said EHLO, so parameters may follow a path.
     public static func parse(_ line: Bytes, isExtended: Bool) throws(Reply) -> Command {

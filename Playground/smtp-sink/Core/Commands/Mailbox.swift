@@ -1,6 +1,7 @@
 // Addresses: what stands between the angle brackets of MAIL and RCPT.
 
-/// A mailbox, `local-part@domain`, by the grammar of RFC 5321, section 4.1.2, with the letters beyond ASCII that RFC 6531 adds.
+/// A mailbox, `local-part@domain`, by the grammar of RFC 5321, section 4.1.2, with the letters beyond ASCII
+/// that RFC 6531 adds.
 public struct Mailbox: Sendable, Hashable {
     /// Without the quotes and backslashes that it may have been written with: `"a b"@c` and `a b`.
     public let localPart: String
@@ -25,8 +26,8 @@ public struct Mailbox: Sendable, Hashable {
         self.text = text
     }
 
-    /// - Parameter path: what is between the brackets. A source route before it (`@a,@b:`) is looked at and ignored, as the
-    ///   standard asks.
+    /// - Parameter path: what is between the brackets. A source route before it (`@a,@b:`) is looked at and
+    ///   ignored, as the standard asks.
     public init?(path: Substring) {
         var text = path
         if text.first == "@" {
@@ -104,7 +105,8 @@ public struct Mailbox: Sendable, Hashable {
         }
     }
 
-    /// `[192.0.2.1]`, `[IPv6:2001:db8::1]`, `[tag:content]`: nobody is asked for them, so their insides are not judged.
+    /// `[192.0.2.1]`, `[IPv6:2001:db8::1]`, `[tag:content]`: nobody is asked for them, so their insides are
+    /// not judged.
     private static func isAddressLiteral(_ text: Substring) -> Bool {
         guard text.count > 2, text.last == "]" else { return false }
         return text.dropFirst().dropLast().allSatisfy { character in

@@ -1,6 +1,7 @@
 // The arguments of MAIL and RCPT: a path between angle brackets, and the parameters behind it.
 
-/// Parses `FROM:<path> parameters` and `TO:<path> parameters` (RFC 5321, sections 4.1.1.2, 4.1.1.3 and 4.1.1.11).
+/// Parses `FROM:<path> parameters` and `TO:<path> parameters` (RFC 5321, sections 4.1.1.2, 4.1.1.3 and
+/// 4.1.1.11).
 enum PathParser {
     static func mail(_ argument: Substring, isExtended: Bool) throws(Reply) -> Command {
         let (path, parameters) = try split(argument, keyword: "FROM:", command: "MAIL")

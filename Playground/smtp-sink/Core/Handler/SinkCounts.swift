@@ -2,7 +2,8 @@
 
 import Synchronization
 
-/// Counted by handlers on any thread, read by whoever asks. No count depends on another, so all orderings are relaxed.
+/// Counted by handlers on any thread, read by whoever asks. No count depends on another, so all orderings are
+/// relaxed.
 public final class SinkCounts: Sendable, CustomStringConvertible {
     private let sessions = Atomic<Int>(0)
     private let messages = Atomic<Int>(0)

@@ -1,11 +1,12 @@
-// What the worker answers by itself, before a session is woken: commands that change nothing, and lines that are no commands.
+// What the worker answers by itself, before a session is woken: commands that change nothing, and lines that
+// are no commands.
 
 public import AIO
 
 /// The filter of a server's command lines. Everything that the session decides about passes.
 ///
-/// A reply comes in its place among the others, so a client that pipelines may rely on the order. Text of messages is never
-/// judged: while it comes, the connection has no lines.
+/// A reply comes in its place among the others, so a client that pipelines may rely on the order. Text of
+/// messages is never judged: while it comes, the connection has no lines.
 public enum SinkFilter {
     /// RFC 5321, section 4.5.3.1.4, without CR LF.
     static let lineByteCountMax = 510

@@ -4,15 +4,18 @@ import AIO
 
 // Theory of operation
 //
-// While a message comes, the connection has no framing, and no filter: its text is not commands. The decoder says how many of the
-// bytes that are there belong to the message; so many are taken, and what is behind them is cut into lines again.
+// While a message comes, the connection has no framing, and no filter: its text is not commands. The decoder
+// says how many of the bytes that are there belong to the message; so many are taken, and what is behind them
+// is cut into lines again.
 //
-// Of the bytes that have been looked at, the last stays unread until another has come. A connection with something unread is at
-// something, as far as a drain is concerned: it waits for the rest of the message, up to its own deadline, where it would end
-// the reading of a connection without. So a message whose first byte has come is received, stored and answered.
+// Of the bytes that have been looked at, the last stays unread until another has come. A connection with
+// something unread is at something, as far as a drain is concerned: it waits for the rest of the message, up
+// to its own deadline, where it would end the reading of a connection without. So a message whose first byte
+// has come is received, stored and answered.
 
 extension SinkHandler {
-    /// Receives what `decoder` asks for into `incoming`, or into nothing. False if the session is over before it is complete.
+    /// Receives what `decoder` asks for into `incoming`, or into nothing. False if the session is over before
+    /// it is complete.
     func receive(_ decoder: BodyDecoder) async throws -> Bool {
         if decoder.isEnd { return true }
         try setRawMode()

@@ -26,7 +26,8 @@ public actor SinkHandler: LineHandler {
         do {
             try await perform(session.lineArrived(line))
         } catch let error as AIOError where Self.saysPeerIsGone(error) {
-            // Not worth a report: clients come and go. The connection is broken, so no line follows, and `closed` does.
+            // Not worth a report: clients come and go. The connection is broken, so no line follows, and
+            // `closed` does.
         }
     }
 
@@ -83,7 +84,10 @@ public actor SinkHandler: LineHandler {
     }
 
     private func endMessage(of envelope: Envelope) async throws {
-        guard let message = incoming else { return }
+        guard let message = incoming else {
+            // The program is ending.
+            return try await answer(Reply(451, "4.3.2", "not now", closes: true))
+        }
         let reply = try await message.ended()
         incoming = nil
         session.messageEnded()

@@ -18,8 +18,8 @@ public struct SinkOptions: Sendable {
 
     public init() {}
 
-    /// Lines as SMTP has them: CR LF alone ends one, and half a line at the stream's end is none. A longer one is cut, so that the filter
-    /// sees that it is too long, and can say so without ending the session.
+    /// Lines as SMTP has them: CR LF alone ends one, and half a line at the stream's end is none. A longer
+    /// one is cut, so that the filter sees that it is too long, and can say so without ending the session.
     public func serverOptions() throws -> ServerOptions {
         var options = ServerOptions()
         options.framing = .lines(

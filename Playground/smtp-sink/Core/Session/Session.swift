@@ -1,4 +1,5 @@
-// The order of things in a session: commands come in from the handler, what to do comes out. No I/O here, no clock.
+// The order of things in a session: commands come in from the handler, what to do comes out. No I/O here, no
+// clock.
 
 public import AIO
 
@@ -12,9 +13,9 @@ public import AIO
 //                      │                 messageEnded        └─────┘               │
 //                      └───────────────────────────────────────────────────────────┘
 //
-// HELO, EHLO and RSET lead to .ready from everywhere but .fresh (HELO and EHLO from there, too); QUIT ends every state. All other
-// arrows that are not there are a 503. A chunk's bytes follow its command, allowed or not, so a refused one is still read: the
-// answer to it waits until its bytes have gone by.
+// HELO, EHLO and RSET lead to .ready from everywhere but .fresh (HELO and EHLO from there, too); QUIT ends
+// every state. All other arrows that are not there are a 503. A chunk's bytes follow its command, allowed or
+// not, so a refused one is still read: the answer to it waits until its bytes have gone by.
 
 /// The state machine of one SMTP session.
 public struct Session: ~Copyable {

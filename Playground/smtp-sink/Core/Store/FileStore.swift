@@ -5,9 +5,9 @@ public import SystemPackage
 
 /// Stores each message in a file `ID.eml`, which is there when it is whole, and not before.
 ///
-/// A message is written to `.ID.partial` in the same directory, synchronised, renamed, and the directory synchronised: when the client is
-/// told that it is stored, it survives a loss of power. Files of a program that was killed in between keep the temporary
-/// name, and can be deleted.
+/// A message is written to `.ID.partial` in the same directory, synchronised, renamed, and the directory
+/// synchronised: when the client is told that it is stored, it survives a loss of power. Files of a program
+/// that was killed in between keep the temporary name, and can be deleted.
 public struct FileStore: MessageStore {
     private let directory: FilePath
     private let ids: MessageIDs
@@ -30,8 +30,8 @@ public struct FileStore: MessageStore {
     }
 }
 
-/// A message that is written to a file. The file is made with the first piece, so a short message takes one trip to an offload
-/// thread.
+/// A message that is written to a file. The file is made with the first piece, so a short message takes one
+/// trip to an offload thread.
 private final class FileDraft: MessageDraft {
     let id: String
     private let header: Bytes
@@ -55,7 +55,8 @@ private final class FileDraft: MessageDraft {
     }
 
     func discard() async {
-        // Whoever is cancelled, or comes when too much is waiting, gets no thread: then it is done here, rather than not.
+        // Whoever is cancelled, or comes when too much is waiting, gets no thread: then it is done here,
+        // rather than not.
         do { try await aio.offload { [file] in file.discard() } } catch { file.discard() }
     }
 }

@@ -17,7 +17,8 @@ final class MessageFile: Sendable {
     private let temporary: FilePath
     private let final: FilePath
     private let directory: FilePath
-    /// Held over the disk's calls: of those who use a file, one waits for the other at most when it is let go of.
+    /// Held over the disk's calls: of those who use a file, one waits for the other at most when it is let go
+    /// of.
     private let state = Mutex(State.unopened)
 
     init(temporary: FilePath, final: FilePath, directory: FilePath) {

@@ -3,8 +3,8 @@
 import Glibc
 import Synchronization
 
-/// Hands out `SECONDS-PROCESS-NUMBER`: when it was made (since 1970), the process, and a count. Sorted, they are in the order in which
-/// messages began to come.
+/// Hands out `SECONDS-PROCESS-NUMBER`: when it was made (since 1970), the process, and a count. Sorted, they
+/// are in the order in which messages began to come.
 public final class MessageIDs: Sendable {
     private let prefix: String
     /// Any thread adds; nothing else depends on the order.

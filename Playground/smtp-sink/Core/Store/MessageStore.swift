@@ -1,4 +1,5 @@
-// Where messages go. `FileStore` keeps them; `CountingStore`, here, looks at them no more once they have been received.
+// Where messages go. `FileStore` keeps them; `CountingStore`, here, looks at them no more once they have been
+// received.
 
 public import AIO
 

@@ -2,7 +2,8 @@
 
 import AIO
 
-/// Return-Path:, because delivery ends here; the recipients, since nothing else tells a reader of the file; and Received:.
+/// Return-Path:, because delivery ends here; the recipients, since nothing else tells a reader of the file;
+/// and Received:.
 enum TraceHeader {
     static func make(
         for envelope: Envelope, client: (domain: String, isExtended: Bool), peer: Endpoint, hostname: String,
