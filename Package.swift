@@ -31,6 +31,7 @@ let package = Package(
         .executable(name: "line-echo", targets: ["line-echo"]),
         .executable(name: "proxy", targets: ["proxy"]),
         .executable(name: "record", targets: ["record"]),
+        .executable(name: "smtp-sink", targets: ["smtp-sink"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
@@ -160,6 +161,21 @@ let package = Package(
             path: "Playground/echo",
             swiftSettings: strict),
 
+        // a library, so that its tests can have it, and a thin program
+        .target(
+            name: "SMTPSinkCore",
+            dependencies: ["AIO", .product(name: "SystemPackage", package: "swift-system")],
+            path: "Playground/smtp-sink/Core",
+            swiftSettings: library),
+        .executableTarget(
+            name: "smtp-sink",
+            dependencies: [
+                "AIO", "SMTPSinkCore", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Playground/smtp-sink/Program",
+            swiftSettings: strict),
+
         .executableTarget(
             name: "line-echo",
             dependencies: ["AIO", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -228,6 +244,13 @@ let package = Package(
         .testTarget(
             name: "AIORegularExpressionsTests",
             dependencies: ["AIORegularExpressions", "AIOFraming", "AIOBytes"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SMTPSinkTests",
+            dependencies: [
+                "SMTPSinkCore", "AIO", "AIOTesting",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "AIOTests",

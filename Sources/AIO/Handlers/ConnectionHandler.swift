@@ -17,7 +17,7 @@ public import AIOWorkers
 /// ```
 ///
 /// The calls are made one after the other: `connected`, then `dataReceived` for what arrives, `peerFinished` if the
-/// peer ends its side, and `closed` once and last. The next is not made until the one before has returned, which
+/// peer ends its side or `serverDraining` if the server ends it, and `closed` once and last. The next is not made until the one before has returned, which
 /// is the back-pressure: while a handler waits, its connection's window fills and the peer is stopped. The actor
 /// itself stays open to calls of others meanwhile (actors are re-entrant).
 ///
@@ -37,6 +37,9 @@ public protocol ConnectionHandler: Actor {
     /// The peer has ended its side: no more bytes will come. What is written before this returns is still sent;
     /// then the connection is closed.
     func peerFinished() async throws
+    /// The server drains, and nothing of this connection is under way: no more will be read. What is written before this
+    /// returns is still sent; then the connection is closed. For protocols that say why they hang up.
+    func serverDraining() async throws
     /// The connection is closed, whatever the reason; nothing follows.
     func closed(_ reason: CloseReason) async
 }
@@ -46,6 +49,7 @@ extension ConnectionHandler {
 
     public func connected() async throws {}
     public func peerFinished() async throws {}
+    public func serverDraining() async throws {}
     public func closed(_ reason: CloseReason) async {}
 
     /// Makes the calls, from the connection's beginning to its end. Throws what a call threw.
@@ -70,7 +74,11 @@ extension ConnectionHandler {
                 guard case .bytes(let bytes) = attempt else { break }
                 try await dataReceived(bytes)
             }
-            if connection.core.peerHasFinished { try await peerFinished() }
+            if connection.core.peerHasFinished {
+                try await peerFinished()
+            } else if connection.core.isEndedByDrain {
+                try await serverDraining()
+            }
             failure = nil
         } catch {
             failure = error

@@ -45,6 +45,9 @@ extension ConnectionCore {
 
     /// The peer has ended its side, and everything before that was delivered or thrown away.
     package var peerHasFinished: Bool { lock.withLock { shared.waitingSignals.contains(.peerEnded) } }
+
+    /// Reading has ended because the server drains; the peer does not know yet, and can be told.
+    package var isEndedByDrain: Bool { lock.withLock { shared.isEndedByDrain } }
 }
 
 /// What has to be known of the task that calls. One look for both, because looking costs as much as taking a lock.

@@ -273,6 +273,11 @@ extension ConnectionCore.SharedSide {
             || framing?.isOver ?? false
     }
 
+    /// Of all that ends reading, it was the drain.
+    var isEndedByDrain: Bool {
+        isDrainedOfInput && !waitingSignals.contains(.peerEnded) && !isClosed && !isEndedByProgram
+    }
+
     /// Half of a message in the inbox is work in flight: its reader waits on, until the drain's deadline.
     private var isDrainedOfInput: Bool {
         guard inbox.isEmpty, framing?.buffer.isEmpty ?? true else { return false }
