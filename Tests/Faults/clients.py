@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from outcome import Failure
+from checks import Failure
 
 SILENCE_SECONDS_MAX = 15
 WHOLE, CUT = "whole", "cut"

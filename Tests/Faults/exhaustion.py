@@ -9,7 +9,7 @@ import time
 
 import clients
 import server
-from outcome import Check, Failure, expect
+from checks import Check, Failure, expect
 
 DESCRIPTORS_MAX = 64
 CLIENTS = 200

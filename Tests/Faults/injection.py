@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import clients
 import server
 from clients import CUT, WHOLE
-from outcome import Check, Failure, Skipped, expect
+from checks import Check, Failure, Skipped, expect
 
 CLIENTS = 24
 POLL = "?epoll_wait,?epoll_pwait"

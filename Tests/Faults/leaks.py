@@ -7,7 +7,7 @@ import re
 
 import clients
 import server
-from outcome import Check, expect
+from checks import Check, expect
 
 ROUNDS = 6
 MEMORY_SLACK_KIB = 8 << 10

@@ -12,7 +12,7 @@ import sys
 import clients
 import server
 from clients import WHOLE
-from outcome import Check, expect
+from checks import Check, expect
 
 # Floods the port and never reads; says so once it is stuck.
 FLOODER = """

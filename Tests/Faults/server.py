@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from outcome import Failure
+from checks import Failure
 
 START_SECONDS_MAX = 30
 END_SECONDS_MAX = 20

@@ -15,7 +15,7 @@ import tempfile
 
 import clients
 import server
-from outcome import Check, Failure, Skipped, expect
+from checks import Check, Failure, Skipped, expect
 
 BUFFER_BYTES = 4096
 CLIENTS = 4

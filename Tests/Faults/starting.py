@@ -6,7 +6,7 @@ import resource
 import subprocess
 
 import server
-from outcome import Check, expect
+from checks import Check, expect
 
 
 def failed_start(path: str, port: int, descriptors_max: int | None = None) -> str:

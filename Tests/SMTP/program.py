@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import sink
-from outcome import Check, expect
+from checks import Check, expect
 from wire import ENVELOPE, Wire, connected
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from outcome import Failure, expect
+from checks import Failure, expect
 
 START_SECONDS_MAX = 10
 END_SECONDS_MAX = 15

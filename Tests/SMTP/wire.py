@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from outcome import Failure, expect
+from checks import Failure, expect
 
 PATIENCE_SECONDS = 10
 ENVELOPE = b"MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import smtplib
 
 import sink
-from outcome import Check, expect, expect_equal
+from checks import Check, expect, expect_equal
 
 MESSAGE_COUNT = 300
 

@@ -6,7 +6,7 @@ import random
 import time
 
 import sink
-from outcome import Check, expect, expect_equal
+from checks import Check, expect, expect_equal
 from wire import ENVELOPE, connected
 
 SEED = 5321

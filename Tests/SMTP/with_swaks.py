@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 import sink
-from outcome import Check, Failure, expect, expect_equal
+from checks import Check, Failure, expect, expect_equal
 
 SECONDS_MAX = 20
 # What swaks ends with when a command was refused.

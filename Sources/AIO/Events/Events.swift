@@ -113,7 +113,8 @@ extension Events {
     ///   - deferAccept: for about how long, in whole seconds, the kernel keeps a TCP connection back that has received
     ///     nothing (`TCP_DEFER_ACCEPT`, tcp(7)); nil: not at all.
     /// - Throws: `.addressInUse`, `.addressNotAvailable`, `.permissionDenied`, `.notFound` (a directory of a
-    ///   Unix path), `.hostNotFound`, `.malformedEndpoint`, `.descriptorLimit`, `.shutDown`.
+    ///   Unix path), `.hostNotFound`, `.malformedEndpoint`, `.invalidArgument` (a parameter that makes no sense),
+    ///   `.limitReached` (frames too large for `inboundByteCountMax`), `.descriptorLimit`, `.shutDown`.
     @discardableResult
     public func listen(
         on endpoint: Endpoint, limits: ConnectionLimits? = nil, backlog: Int = 4_096,

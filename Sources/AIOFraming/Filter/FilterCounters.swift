@@ -36,14 +36,7 @@ package final class FilterCounters: @unchecked Sendable {
         unsafe UnsafeMutableRawPointer(cells).deallocate()
     }
 
-    /// The number of what `filter.judge` has answered, for `count`.
-    package func number(of judgement: FilterJudgement) -> UInt16 {
-        UInt16(judgement.rule ?? names.count)
-    }
-
-    package func count(_ judgement: FilterJudgement) { count(number(of: judgement)) }
-
-    /// Any thread.
+    /// Counts by `FrameFilter.number(of:)`. Any thread.
     package func count(_ number: UInt16) {
         let index = Int(number)
         precondition(index <= names.count, "a judgement of another filter")

@@ -48,6 +48,11 @@ public struct FrameFilter: Sendable {
         frame.withRawSpan { program.judge($0) }
     }
 
+    /// The place of the rule that gave a judgement, and behind the last rule the place of `otherwise`: what is counted.
+    package func number(of judgement: FilterJudgement) -> UInt16 {
+        UInt16(judgement.rule ?? program.names.count)
+    }
+
     /// Whether the filter is for a frame at this place at all.
     package func judges(isFirst: Bool) -> Bool {
         isFirst || judging == .everyFrame

@@ -32,8 +32,7 @@ package final class FramePolicy: Sendable {
         judge = { payload, isFirst in
             guard filter.judges(isFirst: isFirst) else { return FrameJudgement(.pass) }
             let judgement = filter.judge(payload)
-            return FrameJudgement(
-                FrameVerdict(judgement.outcome), rule: counters[0].number(of: judgement))
+            return FrameJudgement(FrameVerdict(judgement.outcome), rule: filter.number(of: judgement))
         }
     }
 

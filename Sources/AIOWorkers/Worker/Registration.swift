@@ -80,7 +80,7 @@ package struct RegistrationTable: ~Copyable {
     package func prefetch(_ token: UInt64) {
         let index = Int(truncatingIfNeeded: token & 0xffff_ffff)
         guard index < slots.count, let registration = unsafe slots[index].registration else { return }
-        AIOKernel.prefetch(unsafe UInt(bitPattern: registration.toOpaque()), byteCount: 504)
+        AIOKernel.prefetch(unsafe UInt(bitPattern: registration.toOpaque()), byteCount: 514)
     }
 
     private static func token(index: Int, generation: UInt32) -> UInt64 {

@@ -13,7 +13,9 @@ import Testing
 
     @Test func `what each rule has decided is counted, and what none has`() {
         let counters = FilterCounters(for: filter)
-        for frame in ["a", "ab", "", "b", "c", "d"] as [Bytes] { counters.count(filter.judge(frame)) }
+        for frame in ["a", "ab", "", "b", "c", "d"] as [Bytes] {
+            counters.count(filter.number(of: filter.judge(frame)))
+        }
         let counts = counters.counts
         #expect(counts.rules.map(\.name) == ["letters", #"2: exactly """#, #"3: prefix "ab""#])
         #expect(counts.rules.map(\.count) == [2, 1, 0])
@@ -26,15 +28,15 @@ import Testing
     @Test func `a filter without rules counts otherwise`() throws {
         let filter = try FrameFilter(judging: .firstFrame, rules: [])
         let counters = FilterCounters(for: filter)
-        counters.count(filter.judge("x"))
+        counters.count(filter.number(of: filter.judge("x")))
         #expect(counters.counts.total == 1 && counters.counts.rules.isEmpty)
     }
 
     @Test func `the counts of workers add up`() {
         let workers = (1...3).map { count in
             let counters = FilterCounters(for: filter)
-            for _ in 0..<count { counters.count(filter.judge("a")) }
-            counters.count(filter.judge("z"))
+            for _ in 0..<count { counters.count(filter.number(of: filter.judge("a"))) }
+            counters.count(filter.number(of: filter.judge("z")))
             return counters.counts
         }
         var sum = workers[0]
@@ -47,7 +49,7 @@ import Testing
         let counters = FilterCounters(for: filter)
         let judgement = filter.judge("a")
         await withTaskGroup { group in
-            group.addTask { for _ in 0..<100_000 { counters.count(judgement) } }
+            group.addTask { for _ in 0..<100_000 { counters.count(filter.number(of: judgement)) } }
             group.addTask {
                 var last: UInt64 = 0
                 for _ in 0..<10_000 {
@@ -66,7 +68,7 @@ import Testing
         let counters = FilterCounters(for: filter)
         for number in 0..<256 {
             let judgement = filter.judge("\(number)")
-            for _ in 0..<number { counters.count(judgement) }
+            for _ in 0..<number { counters.count(filter.number(of: judgement)) }
         }
         #expect(counters.counts.rules.map(\.count) == (0..<256).map(UInt64.init))
         #expect(counters.counts.otherwise == 0)
