@@ -230,7 +230,7 @@ let package = Package(
         .testTarget(
             name: "AIOSimulatedTests",
             dependencies: [
-                "AIO", "AIOTesting", "AIOWorkers", "AIOKernel", "AIOBytes",
+                "AIO", "AIOTesting", "AIOWorkers", "AIOFraming", "AIOKernel", "AIOBytes",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),

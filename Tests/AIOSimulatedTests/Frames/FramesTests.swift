@@ -1,9 +1,12 @@
 // Frames, filters and switches in mid-stream, on the production engine in simulation: every split, every executor, order of replies,
 // limits and deadlines.
 
-import AIO
 import AIOTesting
 import Testing
+
+@testable import AIO
+@testable import AIOFraming
+@testable import AIOWorkers
 
 private func options(
     _ framing: Framing = .raw, filter: FrameFilter? = nil, _ executor: HandlerExecutor = .worker,
@@ -376,6 +379,59 @@ private func options(
                 listening.drain()
                 _ = try await serving
             }
+        }
+    }
+
+    @Test(.simulated(seeds: 0..<20))
+    func `what was judged in vain, because the framing changed before it, is not counted`() async throws {
+        let filter = try FrameFilter(
+            judging: .everyFrame, otherwise: .reply("500\n"), rules: [.pass(.word("DATA"), named: "data")])
+        try await withServerHost { _, aio in
+            let server = try await aio.serving(
+                .testing {
+                    $0.framing = .lines()
+                    $0.filter = filter
+                }
+            ) { connection in
+                while try await connection.read() != nil {
+                    try connection.frame(by: .raw)
+                    let body = try await connection.read(exactly: 6)
+                    try await connection.write(body ?? "nothing")
+                    try connection.frame(by: .lines(), isFiltered: true)
+                }
+            }
+            let peer = try await server.connect(arrival: .together)
+            try await peer.send("DATA\nab\ncd\nbad\nDATA\nef\ngh\n")
+            try await peer.expect("ab\ncd\n500\nef\ngh\n")
+            peer.halfClose()
+            try await peer.expectEnd()
+            let counts = try #require(try await server.drained().filterCounts)
+            #expect(counts["data"] == 2 && counts.otherwise == 1)
+        }
+    }
+
+    @Test func `a line that comes byte by byte lies in one piece`() async throws {
+        try await withServerHost { world, aio in
+            let seen = Log<Connection>()
+            let server = try await aio.serving(.testing { $0.framing = .lines() }) { connection in
+                seen.add(connection)
+                while try await connection.read() != nil {}
+            }
+            // Two of them, by turns, so that the bytes of neither lie side by side.
+            let peers = try await server.connect(2, arrival: .oneByteAtATime)
+            for _ in 0..<20 {
+                for peer in peers { try await peer.send("x") }
+                await world.settle()
+            }
+            #expect(seen.count == 2)
+            for connection in seen.values {
+                let isScattered = connection.core.lock.withLock {
+                    connection.core.shared.framing!.buffer.isScattered
+                }
+                #expect(!isScattered && connection.statistics.unreadByteCount == 20)
+            }
+            for peer in peers { peer.close() }
+            _ = try await server.drained()
         }
     }
 }
