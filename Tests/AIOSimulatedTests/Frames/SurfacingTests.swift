@@ -150,6 +150,23 @@ import Testing
         }
     }
 
+    @Test(.simulated(seeds: 0..<100)) func `one that comes to its worker behind the cut does not stay`()
+        async throws
+    {
+        try await withServerHost { world, aio in
+            var options = Self.options()
+            options.sharesListener = true
+            let server = try await aio.serving(options, Self.echo)
+            // Some are accepted by one worker, and on their way to the other, when the server is cut.
+            let peers = try await server.connect(6)
+            let start = world.clock.now
+            let report = try await server.drained(within: .zero)
+            #expect(world.time(since: start) < .seconds(1))
+            #expect(report.accepted == report.unsurfaced)
+            for peer in peers { peer.close() }
+        }
+    }
+
     @Test(.simulated(seeds: 0..<50)) func `events begin with the first frame, too`() async throws {
         try await withServerHost { world, aio in
             let listener = try await aio.events.listen(
